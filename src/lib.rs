@@ -1,0 +1,13 @@
+//! midwatch: nightly rebuild-and-rescan orchestrator for hardened container images.
+
+pub mod ambient;
+pub mod build;
+pub mod feeds;
+pub mod inventory;
+pub mod judge;
+pub mod model;
+pub mod plan;
+pub mod report;
+pub mod scan;
+pub mod source;
+pub mod store;
