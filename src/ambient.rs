@@ -33,7 +33,7 @@ impl Clock {
 /// Where the operating system has no randomness to give.
 pub fn random_hex(digits: usize) -> std::io::Result<String> {
     let mut bytes = vec![0u8; digits.div_ceil(2)];
-    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+    getrandom::fill(&mut bytes).map_err(|error| std::io::Error::other(error.to_string()))?;
     let mut text = hex::encode(bytes);
     text.truncate(digits);
     Ok(text)

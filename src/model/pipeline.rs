@@ -96,7 +96,7 @@ pub enum Schema {
 }
 
 /// `[build]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct BuildSpec {
     /// Whether everything is rebuilt every night.
