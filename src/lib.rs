@@ -2,6 +2,7 @@
 
 pub mod ambient;
 pub mod build;
+pub mod config;
 pub mod feeds;
 pub mod inventory;
 pub mod judge;
