@@ -1,0 +1,9 @@
+//! The real binary against a real daemon: golden nights, faults, hostile input, the command line.
+
+mod architecture;
+mod commands;
+mod faults;
+mod golden;
+mod hostile;
+mod mail;
+mod world;

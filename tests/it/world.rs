@@ -1,0 +1,312 @@
+//! A world for one test: a git repository, a data folder, a configuration, and the real binary.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The reference under which every scenario finds its outside base.
+pub const BASE: &str = "midwatch-test/tiny:1";
+
+pub struct World {
+    pub folder: TempDir,
+    /// Prefix of the images' names, unique to this world.
+    pub registry: String,
+    pub now: Option<String>,
+    pub host: String,
+}
+
+impl World {
+    /// A world around the repository in `tests/golden/NAME/repo`, or `None` without a daemon.
+    pub fn golden(name: &str) -> Option<Self> {
+        let world = Self::empty()?;
+        world.overlay(&scenario(name).join("repo"));
+        world.commit("first");
+        Some(world)
+    }
+
+    /// A world with an empty repository.
+    pub fn empty() -> Option<Self> {
+        Self::on(&docker_host())
+    }
+
+    pub fn on(host: &str) -> Option<Self> {
+        if !daemon_answers(host) {
+            return skip(&format!("no Docker daemon answers at {host}"));
+        }
+        tiny_base(host);
+        let folder = tempfile::tempdir().unwrap();
+        let unique = folder.path().file_name().unwrap().to_str().unwrap();
+        let unique = unique.trim_start_matches('.').to_lowercase();
+        let world = Self {
+            registry: format!("localhost/mw-{unique}"),
+            folder,
+            now: Some("2026-11-22T00:30:00Z".into()),
+            host: host.into(),
+        };
+        fs::create_dir_all(world.repo()).unwrap();
+        fs::create_dir_all(world.path("pipelines")).unwrap();
+        world.git(&["init", "--quiet", "--initial-branch=main"]);
+        world.write("midwatch.toml", "[mail]\nfrom = \"midwatch@example.org\"\n");
+        world.pipeline("");
+        Some(world)
+    }
+
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.folder.path().join(relative)
+    }
+
+    pub fn repo(&self) -> PathBuf {
+        self.path("repo")
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.path("data")
+    }
+
+    pub fn write(&self, relative: &str, text: &str) {
+        let path = self.path(relative);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Writes the pipeline `p`; `more` is TOML text after the usual keys, `{registry}` replaced.
+    pub fn pipeline(&self, more: &str) {
+        let head = format!(
+            "name = \"p\"\n[source]\nurl = \"{}\"\n[build]\nregistry = \"{}\"\n",
+            self.repo().display(),
+            self.registry
+        );
+        let here = self.folder.path().display().to_string();
+        let more = more.replace("{registry}", &self.registry).replace("{here}", &here);
+        self.write("pipelines/p.toml", &(head + &more));
+    }
+
+    /// Copies a folder over the repository.
+    pub fn overlay(&self, from: &Path) {
+        copy(from, &self.repo());
+    }
+
+    pub fn commit(&self, message: &str) {
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--allow-empty", "--message", message]);
+    }
+
+    pub fn git(&self, arguments: &[&str]) {
+        let output = Command::new("git")
+            .args(["-c", "user.name=Test", "-c", "user.email=test@example.org"])
+            .args(["-c", "commit.gpgsign=false", "-c", "protocol.file.allow=always"])
+            .args(arguments)
+            .current_dir(self.repo())
+            .env("GIT_AUTHOR_DATE", "2026-11-01T00:00:00Z")
+            .env("GIT_COMMITTER_DATE", "2026-11-01T00:00:00Z")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "git {arguments:?}: {}", text(&output.stderr));
+    }
+
+    /// One image folder with a manifest that the lint has nothing against.
+    pub fn image(&self, folder: &str, name: &str, base: Option<(&str, &str)>, dockerfile: &str) {
+        let (image, tag) = base.unwrap_or(("", ""));
+        self.write(&format!("repo/{folder}/Dockerfile"), dockerfile);
+        self.write(&format!("repo/{folder}/LICENSE"), "Apache-2.0\n");
+        self.write(&format!("repo/{folder}/README.md"), "A test image.\n");
+        self.write(
+            &format!("repo/{folder}/hardening_manifest.yaml"),
+            &manifest(name, image, tag, "owner@example.org"),
+        );
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_midwatch"));
+        command
+            .args(["--config", self.path("midwatch.toml").to_str().unwrap()])
+            .args(["--data", self.data().to_str().unwrap()])
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("DOCKER_HOST", &self.host)
+            .env("MIDWATCH_USER", "tester")
+            .env_remove("MIDWATCH_DATA")
+            .stdin(Stdio::null());
+        match &self.now {
+            Some(now) => command.env("MIDWATCH_NOW", now),
+            None => command.env_remove("MIDWATCH_NOW"),
+        };
+        command
+    }
+
+    pub fn midwatch(&self, arguments: &[&str]) -> Done {
+        Done::of(arguments, self.command(arguments).output().unwrap())
+    }
+
+    /// Starts the binary and leaves it running, its words in `FILE.out` and `FILE.err`.
+    pub fn start(&self, arguments: &[&str], file: &str) -> Child {
+        let create = |end: &str| fs::File::create(self.path(&format!("{file}.{end}"))).unwrap();
+        self.command(arguments).stdout(create("out")).stderr(create("err")).spawn().unwrap()
+    }
+
+    /// Every mail in the data folder, parsed, sorted by file name.
+    pub fn mails(&self) -> Vec<Vec<u8>> {
+        let mut paths: Vec<_> = fs::read_dir(self.data().join("mail"))
+            .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
+            .unwrap_or_default();
+        paths.sort();
+        paths.iter().map(|path| fs::read(path).unwrap()).collect()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let images = docker(&self.host, &["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+        let mine: Vec<&str> =
+            images.lines().filter(|name| name.starts_with(&self.registry)).collect();
+        if !mine.is_empty() {
+            docker(&self.host, &[&["rmi", "--force"], mine.as_slice()].concat());
+        }
+    }
+}
+
+/// A finished program run.
+pub struct Done {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+    arguments: String,
+}
+
+impl Done {
+    fn of(arguments: &[&str], output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+            arguments: arguments.join(" "),
+        }
+    }
+
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(
+            self.code, code,
+            "midwatch {}\n--- stdout\n{}\n--- stderr\n{}",
+            self.arguments, self.stdout, self.stderr
+        );
+        self
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| {
+            panic!("midwatch {}: {error}\n{}\n{}", self.arguments, self.stdout, self.stderr)
+        })
+    }
+}
+
+/// The image of that name in a night's JSON.
+pub fn image<'a>(night: &'a Value, name: &str) -> &'a Value {
+    let images = night["images"].as_array().expect("images");
+    images
+        .iter()
+        .find(|image| image["name"] == name)
+        .unwrap_or_else(|| panic!("no image {name} in {night:#}"))
+}
+
+pub fn scenario(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+pub fn manifest(name: &str, base: &str, tag: &str, owner: &str) -> String {
+    format!(
+        "apiVersion: v1\nname: {name}\ntags:\n  - \"1.0\"\n  - latest\nargs:\n  BASE_IMAGE: \"{base}\"\n  \
+         BASE_TAG: \"{tag}\"\nlabels:\n  org.opencontainers.image.title: {name}\n  \
+         org.opencontainers.image.description: A test image\n  \
+         org.opencontainers.image.licenses: Apache-2.0\n  \
+         org.opencontainers.image.vendor: Example\n  org.opencontainers.image.version: \"1.0\"\n\
+         maintainers:\n  - name: Owner\n    username: owner\n    email: {owner}\n"
+    )
+}
+
+/// A named skip: a failure where `CI` is set, because there everything must be had.
+pub fn skip<T>(why: &str) -> Option<T> {
+    assert!(std::env::var_os("CI").is_none(), "in CI nothing is skipped: {why}");
+    eprintln!("SKIP: {why}");
+    None
+}
+
+pub fn docker_host() -> String {
+    std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".into())
+}
+
+pub fn daemon_answers(host: &str) -> bool {
+    Command::new("docker")
+        .args(["--host", host, "version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+pub fn docker(host: &str, arguments: &[&str]) -> String {
+    let output = Command::new("docker").args(["--host", host]).args(arguments).output().unwrap();
+    text(&output.stdout)
+}
+
+/// Imports [`BASE`]: the machine's own `sh`, `cat`, `sleep` and their libraries, with a Debian face.
+fn tiny_base(host: &str) {
+    static MADE: OnceLock<Vec<u8>> = OnceLock::new();
+    if !docker(host, &["images", "--quiet", BASE]).trim().is_empty() {
+        return;
+    }
+    let tar = MADE.get_or_init(tiny_tar);
+    let mut child = Command::new("docker")
+        .args(["--host", host, "import", "-", BASE])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(tar).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+fn tiny_tar() -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut libraries = std::collections::BTreeSet::new();
+    for program in ["sh", "cat", "sleep", "false", "mkdir", "chmod", "dd"] {
+        let path = fs::canonicalize(format!("/bin/{program}")).unwrap();
+        tar.append_path_with_name(&path, format!("bin/{program}")).unwrap();
+        let output = Command::new("ldd").arg(&path).output().unwrap();
+        let found = text(&output.stdout);
+        let words = found.split_whitespace().filter(|word| word.starts_with('/'));
+        libraries.extend(words.map(str::to_owned));
+    }
+    for library in libraries {
+        let real = fs::canonicalize(&library).unwrap();
+        tar.append_path_with_name(real, library.trim_start_matches('/')).unwrap();
+    }
+    let release = "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"Debian GNU/Linux 12 (tiny)\"\n";
+    for (path, content) in [("etc/os-release", release), ("etc/passwd", "root:x:0:0::/:/bin/sh\n")] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, path, content.as_bytes()).unwrap();
+    }
+    tar.into_inner().unwrap()
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
