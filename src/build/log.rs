@@ -1,0 +1,1 @@
+//! Build logs: cleaned, capped, and read for the line that says what went wrong.

@@ -1,0 +1,1 @@
+//! BuildKit's trace as steps and log lines.
