@@ -6,9 +6,15 @@ use crate::model::advisory::{Advisories, Advisory};
 use crate::model::finding::{Finding, Kind, PackageRef, Severity};
 use crate::model::inventory::{Inventory, Package};
 
-use super::fold::{self, Group};
-use super::range::{self, Verdict};
 use super::version::{self, Scheme};
+use fold::Group;
+use range::Verdict;
+
+mod fold;
+mod range;
+
+#[cfg(test)]
+mod tests;
 
 /// What matching an inventory gave.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -119,13 +125,13 @@ impl Subject<'_> {
     }
 
     fn finding(&self, group: Group, feeds: &dyn Advisories) -> Finding {
-        let (mut epss, mut kev, mut lent) = (None::<f64>, false, None::<(Severity, Option<f64>)>);
+        let (mut epss, mut kev, mut lent) = (None::<f64>, false, None::<Rating>);
         for id in std::iter::once(&group.id).chain(&group.aliases) {
             let more = feeds.enrich(id);
             kev |= more.kev;
             epss = larger(epss, more.epss);
             let offer = more.severity.map(|severity| (severity, more.cvss));
-            lent = lent.max_by_severity(offer);
+            lent = worse(lent, offer);
         }
         let severity = group.severity.or(lent.map(|(severity, _)| severity)).unwrap_or_default();
         let cvss = group.cvss.or(lent.and_then(|(_, cvss)| cvss));
@@ -183,17 +189,14 @@ fn larger(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     }
 }
 
-/// Of two severities to borrow, the worse.
-trait Worse {
-    fn max_by_severity(self, other: Self) -> Self;
-}
+/// A severity and its CVSS base score, as another record lends them.
+type Rating = (Severity, Option<f64>);
 
-impl Worse for Option<(Severity, Option<f64>)> {
-    fn max_by_severity(self, other: Self) -> Self {
-        match (self, other) {
-            (Some(a), Some(b)) if b.0 > a.0 => Some(b),
-            (a, b) => a.or(b),
-        }
+/// Of two ratings, the worse.
+fn worse(a: Option<Rating>, b: Option<Rating>) -> Option<Rating> {
+    match (a, b) {
+        (Some(a), Some(b)) if b.0 > a.0 => Some(b),
+        (a, b) => a.or(b),
     }
 }
 

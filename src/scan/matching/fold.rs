@@ -6,7 +6,7 @@ use crate::model::advisory::Advisory;
 use crate::model::finding::Severity;
 
 use super::range::{self, Verdict};
-use super::version::Scheme;
+use crate::scan::version::Scheme;
 
 /// What all matching records say of one vulnerability in one package.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use crate::model::advisory::{Advisory, RangeEvent, VersionRange};
 
-use super::version::Scheme;
+use crate::scan::version::Scheme;
 
 /// An affected version's way out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
