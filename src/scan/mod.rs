@@ -1,5 +1,7 @@
-//! What is wrong with an image: secrets in its layers, image checks, and how results are printed.
+//! What is wrong with an image: known vulnerabilities, secrets, image checks, and how it is printed.
 
 pub mod checks;
+pub mod matching;
 pub mod output;
 pub mod secrets;
+pub mod version;
