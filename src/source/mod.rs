@@ -1,6 +1,7 @@
 //! The source stage: check out the repository, find its images, and lint them.
 
 mod dockerfile;
+mod lines;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
