@@ -1,6 +1,15 @@
 //! The source stage: check out the repository, find its images, and lint them.
 
+mod address;
 mod dockerfile;
+mod files;
+mod git;
+mod hostkey;
+mod lines;
+mod pattern;
+mod remote;
+mod signature;
+mod tree;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -26,6 +35,102 @@ pub enum Error {
     /// Asked to stop.
     #[error("the checkout was stopped")]
     Cancelled,
+    /// An address that cannot be used.
+    #[error("source.url `{url}`: {why}")]
+    Address {
+        /// As written, without password.
+        url: String,
+        /// What is wrong, what to do.
+        why: String,
+    },
+    /// A path without a repository.
+    #[error("{path}: not a git repository that can be used: {help}")]
+    NotARepository {
+        /// The path as written.
+        path: PathBuf,
+        /// What to do.
+        help: String,
+    },
+    /// The server cannot be reached or refuses.
+    #[error("{url}: {message}; {help}")]
+    Remote {
+        /// Without password.
+        url: String,
+        /// What the library says.
+        message: String,
+        /// What to do.
+        help: String,
+    },
+    /// The repository has no such branch.
+    #[error("{url}: no branch `{branch}`; it has {known}; set source.branch")]
+    Branch {
+        /// Without password.
+        url: String,
+        /// The wanted one.
+        branch: String,
+        /// Some of those that exist.
+        known: String,
+    },
+    /// The repository has no commit at all.
+    #[error("{url}: the repository is empty; push a commit first")]
+    Empty {
+        /// Without password.
+        url: String,
+    },
+    /// The pinned commit is gone.
+    #[error("{url}: commit {commit} is not there any more; open a new night with --new")]
+    Commit {
+        /// Without password.
+        url: String,
+        /// The pinned one.
+        commit: String,
+    },
+    /// The commit is not signed as asked.
+    #[error("commit {commit} is refused: {why}; {help}")]
+    Signature {
+        /// Full id.
+        commit: String,
+        /// What is wrong.
+        why: String,
+        /// What to do.
+        help: String,
+    },
+    /// The allowed-signers file cannot be used.
+    #[error("source.allowed-signers: {why}")]
+    Signers {
+        /// Path, line and what is wrong.
+        why: String,
+    },
+    /// The mirror in the cache is damaged and could not be made anew.
+    #[error("{path}: the mirror of the repository cannot be used: {message}; delete the folder")]
+    Mirror {
+        /// The mirror.
+        path: PathBuf,
+        /// What the library says.
+        message: String,
+    },
+    /// The tree is beyond all bounds.
+    #[error("the commit holds more than {entries} entries or {bytes} bytes")]
+    TooLarge {
+        /// Most entries.
+        entries: usize,
+        /// Most bytes.
+        bytes: u64,
+    },
+    /// A setting of `[source]` cannot be used.
+    #[error("source.{key}: {why}")]
+    Setting {
+        /// The key in the pipeline file.
+        key: &'static str,
+        /// What is wrong, what to do.
+        why: String,
+    },
+}
+
+impl Error {
+    fn io(path: &Path, source: std::io::Error) -> Self {
+        Self::Io { path: path.into(), source }
+    }
 }
 
 /// One commit on disk.
@@ -57,14 +162,15 @@ pub struct Contents {
 /// # Errors
 /// Where the repository cannot be had, or its commit is not signed as asked.
 pub fn checkout(
-    _spec: &SourceSpec,
-    _credentials: Option<(String, String)>,
-    _cache: &Path,
-    _work: &Path,
-    _at: Option<&str>,
-    _cancel: &AtomicBool,
+    spec: &SourceSpec,
+    credentials: Option<(String, String)>,
+    cache: &Path,
+    work: &Path,
+    at: Option<&str>,
+    cancel: &AtomicBool,
 ) -> Result<Checkout, Error> {
-    Err(Error::Cancelled)
+    let address = address::Address::of(&spec.url)?;
+    git::run(&git::Job { spec, address, credentials, at, cancel }, cache, work)
 }
 
 /// Finds and reads the images and OpenVEX documents below `dir`.
