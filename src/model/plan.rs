@@ -138,6 +138,11 @@ pub enum Reason {
         /// Who.
         by: String,
     },
+    /// Nothing is known to have moved, but the last build cannot be shown to be the same.
+    Unprovable {
+        /// What stands in the way: `input x has no checksum`.
+        what: String,
+    },
     /// Nothing moved and the pipeline says `when-inputs-change`.
     Unchanged {
         /// The build that is reused: its night.
@@ -157,6 +162,7 @@ impl fmt::Display for Reason {
             Self::Scheduled => write!(f, "forced by schedule"),
             Self::Retry => write!(f, "last build did not succeed"),
             Self::Requested { by } => write!(f, "requested by {by}"),
+            Self::Unprovable { what } => write!(f, "cannot be reused: {what}"),
             Self::Unchanged { night } => write!(f, "unchanged since night {night}"),
         }
     }

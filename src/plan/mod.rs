@@ -1,11 +1,29 @@
 //! Dockerfiles to one graph: which outside bases a repository needs, build keys, order and reasons; pure.
 
-use std::collections::BTreeMap;
+mod assemble;
+mod base;
+mod expand;
+mod graph;
+mod key;
+mod pin;
+mod reason;
+mod reference;
+mod select;
+#[cfg(test)]
+mod tests;
 
-use crate::model::dockerfile::Dockerfile;
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::model::pipeline::BuildSpec;
-use crate::model::plan::{BaseTarget, BaseUse, KeyParts, Plan};
+use crate::model::plan::{KeyParts, Plan};
 use crate::model::source::{BrokenImage, ImageSource};
+
+pub use key::key;
+pub use pin::pin;
+
+use assemble::Assembly;
+use base::{Bases, Repository, Target};
+use graph::Parents;
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -133,23 +151,68 @@ pub fn outside(
     registry: &str,
     platform: Option<&str>,
 ) -> Result<Vec<OutsideWish>, Error> {
-    todo!()
+    let repository = Repository::new(images, &[], registry, platform)?;
+    let mut wishes: BTreeMap<String, (Vec<String>, BTreeSet<String>)> = BTreeMap::new();
+    for image in images {
+        for used in base::bases(&repository, image, &|_| Vec::new()).uses {
+            if let Target::Outside { key, candidates, .. } = used.target {
+                let (known, wanted_by) = wishes.entry(key).or_default();
+                for candidate in candidates {
+                    if !known.contains(&candidate) {
+                        known.push(candidate);
+                    }
+                }
+                wanted_by.insert(image.name.clone());
+            }
+        }
+    }
+    let wish = |(key, (candidates, wanted_by)): (String, (Vec<String>, BTreeSet<String>))| {
+        OutsideWish { key, candidates, wanted_by: wanted_by.into_iter().collect() }
+    };
+    Ok(wishes.into_iter().map(wish).collect())
 }
 
-/// The plan of one commit: graph, keys, order and reasons.
+/// The plan of one commit: graph, keys, order and reasons. What an image needs from outside and
+/// cannot have stands in [`Plan::outside`] with its error.
 ///
 /// # Errors
-/// A cycle, two images of one name, or an image asked for that does not exist.
+/// A cycle, two images of one name, or an image asked for that does not exist or is broken.
 pub fn plan(input: PlanInput<'_>) -> Result<Plan, Error> {
-    todo!()
+    let repository =
+        Repository::new(input.images, input.broken, &input.build.registry, input.platform)?;
+    let triggers = |key: &str| {
+        let reference = input.outside.get(key).map_or(key, |found| found.reference.as_str());
+        input.onbuild.get(reference).cloned().unwrap_or_default()
+    };
+    let bases: BTreeMap<&str, Bases> = repository
+        .images
+        .iter()
+        .map(|(name, image)| (*name, base::bases(&repository, image, &triggers)))
+        .collect();
+    let parents = parents(&repository, &bases);
+    let order = graph::order(&parents)?;
+    let selection = select::select(&input, &repository, &parents)?;
+    let mut assembly = Assembly::new(input, &repository, &selection);
+    for name in order {
+        assembly.add(repository.images[name], &bases[name]);
+    }
+    let (images, outside) = assembly.finish();
+    Ok(Plan { commit: input.commit.to_owned(), images, outside })
 }
 
-/// The Dockerfile with every base replaced by the reference that `reference_of` gives for it; a
-/// `# syntax=` directive becomes an ordinary comment, all other text stays.
-pub fn pin(
-    dockerfile: &Dockerfile,
-    bases: &[BaseUse],
-    reference_of: &dyn Fn(&BaseTarget) -> Option<String>,
-) -> String {
-    todo!()
+/// Edges to sound images; broken ones never become ready.
+fn parents<'a>(repository: &Repository<'a>, bases: &BTreeMap<&'a str, Bases>) -> Parents<'a> {
+    let needed = |bases: &Bases| {
+        bases
+            .uses
+            .iter()
+            .filter_map(|used| match &used.target {
+                Target::Image(name) => {
+                    repository.images.get_key_value(name.as_str()).map(|(name, _)| *name)
+                }
+                _ => None,
+            })
+            .collect()
+    };
+    bases.iter().map(|(name, bases)| (*name, needed(bases))).collect()
 }
