@@ -18,6 +18,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod transcript;
 
 pub use context::{ContextError, context_tar};
 pub use daemon::{About, Daemon, free_bytes};
