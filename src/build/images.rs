@@ -125,7 +125,7 @@ pub(super) fn final_refusal(message: &str) -> bool {
 }
 
 /// References go into the daemon's addresses as they stand, and they come from Dockerfiles.
-fn check(reference: &str) -> Result<(), Error> {
+pub(super) fn check(reference: &str) -> Result<(), Error> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
     let good = !reference.is_empty()
         && reference.len() <= 512
@@ -239,17 +239,6 @@ impl Daemon {
         let alias = format!("{PINS}/{}:{PIN_TAG}", hex.get(..32).unwrap_or(hex));
         self.tag(&id, &alias).await?;
         Ok(alias)
-    }
-
-    /// Removes a pin; the image stays where it has another name.
-    ///
-    /// # Errors
-    /// Where the daemon does not answer, or `alias` is no pin.
-    pub async fn unpin(&self, alias: &str) -> Result<(), Error> {
-        if !alias.starts_with(PINS) {
-            return Err(Error::Reference(alias.to_owned()));
-        }
-        self.remove(alias).await.map(drop)
     }
 
     /// Brings a resource image to the daemon and tags it with the name its Dockerfile uses.
