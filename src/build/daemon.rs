@@ -111,7 +111,7 @@ fn client(host: &str) -> Result<Docker, Error> {
 
 /// Puts registry credentials into the alphabet that every engine reads (base64url): older ones
 /// drop the others without a word.
-fn registry_auth(mut request: bollard::BollardRequest) -> bollard::BollardRequest {
+pub(super) fn registry_auth(mut request: bollard::BollardRequest) -> bollard::BollardRequest {
     for name in ["x-registry-auth", "x-registry-config"] {
         if let Some(value) = request.headers_mut().get_mut(name)
             && let Ok(text) = value.to_str()

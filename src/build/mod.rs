@@ -18,11 +18,12 @@ mod run;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod transcript;
 
 pub use context::{ContextError, context_tar};
 pub use daemon::{About, Daemon, free_bytes};
 pub use export::ImageReader;
-pub use garbage::Collected;
+pub use garbage::{Collected, NIGHT_LABEL, PIPELINE_LABEL};
 pub use images::{FetchedImage, ImageFacts, Login, logins};
 pub use inputs::{FetchError, FetchSettings, Fetched, fetch, sweep};
 

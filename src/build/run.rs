@@ -1,9 +1,38 @@
 //! One build from the context to the image.
 
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, BufWriter, Write};
+use std::pin::pin;
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::query_parameters::{BuildImageOptions, BuilderVersion};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::context::{ContextError, context_tar};
+use super::trace::Trace;
 use super::{Daemon, Error};
-use crate::model::build::{BuildEnd, BuildJob};
+use crate::model::build::{BuildEnd, BuildJob, Builder, Built};
+
+/// Pieces of the context on their way to the daemon, at most this many at once.
+const PIECES: usize = 8;
+
+/// Bytes of one piece.
+const PIECE: usize = 64 * 1024;
+
+/// How the daemon's answer ended.
+enum Answer {
+    Complete,
+    Refused(String),
+    Broken(Error),
+    TimeLimit,
+    Cancelled,
+}
 
 impl Daemon {
     /// Builds `job`; `progress` gets one line per step. Cancelling stops the daemon's work too.
@@ -16,7 +45,190 @@ impl Daemon {
         progress: &(dyn Fn(String) + Send + Sync),
         cancel: &CancellationToken,
     ) -> Result<BuildEnd, Error> {
-        let _ = (job, progress, cancel);
-        todo!()
+        let began = Instant::now();
+        let mut trace = Trace::new(job.limits.log_bytes);
+        let (body, context) = stream_context(job);
+        let docker = self.for_build(job);
+        let answer = follow(&docker, job, body, &mut trace, progress, cancel).await;
+        let context = context.await;
+        if let Ok(Err(error)) = context
+            && !matches!(error, ContextError::Write(_))
+        {
+            return Ok(failed("context", error.to_string(), trace));
+        }
+        match answer {
+            Answer::Complete => self.built(job, trace, began).await,
+            Answer::Refused(message) => {
+                let error = trace.error(&message);
+                Ok(failed("build", explain(error, job), trace))
+            }
+            Answer::Broken(error) => Err(error),
+            Answer::TimeLimit => {
+                let limit = job.limits.time.as_secs();
+                let step = trace.transcript.running().map(|at| format!(" at {at}"));
+                let error = format!("not done after {limit} s{}", step.unwrap_or_default());
+                trace.transcript.note(&error);
+                Ok(failed("time-limit", error, trace))
+            }
+            Answer::Cancelled => Ok(BuildEnd::Cancelled),
+        }
+    }
+
+    /// A client for one build: patient, and with what the query of the client library lacks.
+    fn for_build(&self, job: &BuildJob) -> Docker {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(job.tags.iter().skip(1).map(|tag| ("t", tag)));
+        query.extend_pairs(super::limits::query(job));
+        let extra = query.finish();
+        let patience = job.limits.time.saturating_add(Duration::from_secs(60));
+        self.docker.clone().with_timeout(patience).with_request_modifier(move |request| {
+            let mut request = super::daemon::registry_auth(request);
+            if !extra.is_empty()
+                && request.uri().path().ends_with("/build")
+                && let Ok(uri) = format!("{}&{extra}", request.uri()).parse()
+            {
+                *request.uri_mut() = uri;
+            }
+            request
+        })
+    }
+
+    async fn built(
+        &self,
+        job: &BuildJob,
+        mut trace: Trace,
+        began: Instant,
+    ) -> Result<BuildEnd, Error> {
+        let what = || format!("building {}", job.image);
+        let name = trace.id.take().or_else(|| job.tags.first().cloned());
+        let name = name.ok_or_else(|| Error::Connection {
+            what: what(),
+            message: "the answer ended without an image".into(),
+        })?;
+        let facts = self.inspect(&name).await?.ok_or_else(|| Error::Connection {
+            what: what(),
+            message: format!("the daemon does not know {name}, which it has just built"),
+        })?;
+        Ok(BuildEnd::Built(Built {
+            id: facts.id,
+            size: facts.size,
+            log: trace.transcript.text(),
+            took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        }))
+    }
+}
+
+/// Sends the build and listens until it ends in one way or another.
+async fn follow(
+    docker: &Docker,
+    job: &BuildJob,
+    body: impl futures_util::Stream<Item = io::Result<Bytes>> + Send + 'static,
+    trace: &mut Trace,
+    progress: &(dyn Fn(String) + Send + Sync),
+    cancel: &CancellationToken,
+) -> Answer {
+    let deadline = Instant::now() + job.limits.time;
+    let body = bollard::body_try_stream(body);
+    let mut messages = pin!(docker.build_image(options(job), None, Some(body)));
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Answer::Cancelled,
+            () = tokio::time::sleep_until(deadline) => return Answer::TimeLimit,
+            next = messages.next() => next,
+        };
+        match next {
+            None => return Answer::Complete,
+            Some(Ok(info)) => trace.take(info, progress),
+            Some(Err(error)) => return judge(job, error),
+        }
+    }
+}
+
+/// A build that failed, or a daemon that did.
+fn judge(job: &BuildJob, error: bollard::errors::Error) -> Answer {
+    match Error::of(format!("building {}", job.image), error) {
+        // Nobody here cancelled: the daemon is going down.
+        Error::Refused { what, message, .. } if message.ends_with("context canceled") => {
+            Answer::Broken(Error::Connection { what, message })
+        }
+        Error::Refused { status, message, .. } if status <= 500 => Answer::Refused(message),
+        other => Answer::Broken(other),
+    }
+}
+
+fn options(job: &BuildJob) -> BuildImageOptions {
+    let buildkit = job.builder == Builder::Buildkit;
+    BuildImageOptions {
+        t: job.tags.first().cloned(),
+        nocache: !job.cache,
+        rm: true,
+        forcerm: true,
+        buildargs: Some(job.args.clone().into_iter().collect()),
+        labels: Some(job.labels.clone().into_iter().collect()),
+        networkmode: Some(job.network.clone()),
+        platform: job.platform.clone().unwrap_or_default(),
+        version: if buildkit { BuilderVersion::BuilderBuildKit } else { BuilderVersion::BuilderV1 },
+        session: buildkit.then(session),
+        ..BuildImageOptions::default()
+    }
+}
+
+/// A name that no other build has: the standard library's random hash keys, twice.
+fn session() -> String {
+    let word = || RandomState::new().hash_one("session");
+    format!("{:016x}{:016x}", word(), word())
+}
+
+fn failed(stage: &str, error: String, mut trace: Trace) -> BuildEnd {
+    BuildEnd::Failed { stage: stage.into(), error, log: trace.transcript.text() }
+}
+
+/// Names the limit where the kernel's killer was probably at work.
+fn explain(error: String, job: &BuildJob) -> String {
+    match job.limits.memory {
+        Some(bytes) if error.contains("exit code 137") => {
+            format!("{error}; killed, perhaps for its memory limit of {bytes} bytes")
+        }
+        _ => error,
+    }
+}
+
+type Body = futures_util::stream::BoxStream<'static, io::Result<Bytes>>;
+
+/// The context as a stream with back-pressure, and the task that writes it.
+fn stream_context(job: &BuildJob) -> (Body, JoinHandle<Result<(), ContextError>>) {
+    let (sender, receiver) = mpsc::channel(PIECES);
+    let job = job.clone();
+    let task = tokio::task::spawn_blocking(move || {
+        let pieces = Pieces { sender };
+        let result = context_tar(&job, BufWriter::with_capacity(PIECE, &pieces));
+        if let Err(error) = &result {
+            // An upload that merely ended would look complete to the daemon.
+            let _ = pieces.sender.blocking_send(Err(io::Error::other(error.to_string())));
+        }
+        result
+    });
+    let body = futures_util::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|piece| (piece, receiver))
+    });
+    (body.boxed(), task)
+}
+
+/// Writes into the channel; an error where nobody listens any more.
+struct Pieces {
+    sender: mpsc::Sender<io::Result<Bytes>>,
+}
+
+impl Write for &Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let piece = Bytes::copy_from_slice(bytes);
+        let sent = self.sender.blocking_send(Ok(piece));
+        sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
