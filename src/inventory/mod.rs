@@ -1,12 +1,33 @@
 //! Inventory: layers in, packages and facts out; one pass over a stream, nothing written to disk.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::Path;
 
 use crate::model::finding::Finding;
 use crate::model::inventory::{FileSeen, Inventory};
 
+mod archive;
+mod collect;
+mod dpkg;
+mod facts;
+mod folder;
+mod foreign;
+mod gaps;
+mod golang;
+mod image;
+mod kept;
+mod layer;
 mod limits;
+mod npm;
+mod os;
+mod purl;
+mod python;
+mod tarball;
+mod tree;
+
+use archive::Blob;
+use collect::Source;
 
 pub use limits::Limits;
 
@@ -34,24 +55,46 @@ pub enum Error {
     },
 }
 
-/// Reads a `docker save` stream, of either shape, once.
+/// Reads a `docker save` stream of either shape once, writing nothing to disk.
+///
+/// A broken layer is a gap of the inventory; a broken archive, or one without an image, an error.
 pub fn archive(
     input: impl Read,
     limits: &Limits,
     inspect: &Inspect<'_>,
 ) -> Result<Inventory, Error> {
-    let _ = (input, limits, inspect);
-    Ok(Inventory::default())
+    archive::read("image archive", input, limits, inspect).map(Source::collect)
 }
 
-/// Reads an archive file, an OCI layout folder or a root folder, whichever it is.
+/// Reads an archive file (also one compressed as a whole), an image layout folder or a root folder.
 pub fn file(path: &Path, limits: &Limits, inspect: &Inspect<'_>) -> Result<Inventory, Error> {
-    let _ = (path, limits, inspect);
-    Ok(Inventory::default())
+    let what = path.display().to_string();
+    let fail = |source| Error::Io { what: what.clone(), source };
+    let metadata = path.metadata().map_err(fail)?;
+    if metadata.is_dir() && folder::is_layout(path) {
+        return folder::layout(path, limits, inspect).map(Source::collect);
+    }
+    if metadata.is_dir() {
+        return folder(path, limits, inspect);
+    }
+    if !metadata.is_file() {
+        let reason = "neither a file nor a folder".to_owned();
+        return Err(Error::Format { what, reason });
+    }
+    let mut file = File::open(path).map_err(fail)?;
+    let mut start = [0; 4];
+    let n = file.read(&mut start).map_err(fail)?;
+    file.rewind().map_err(fail)?;
+    let blob = Blob::of(&start[..n]);
+    let plain = archive::decode(blob, file, limits).map_err(fail)?;
+    let source = archive::read(&what, plain, limits, inspect);
+    Ok(Inventory { target: what.clone(), ..source?.collect() })
 }
 
-/// Reads a root folder as one layer, never following a link out of it.
+/// Reads a root folder as one layer without a digest, never following a link out of it.
 pub fn folder(path: &Path, limits: &Limits, inspect: &Inspect<'_>) -> Result<Inventory, Error> {
-    let _ = (path, limits, inspect);
-    Ok(Inventory::default())
+    folder::root(path, limits, inspect).map(Source::collect)
 }
+
+#[cfg(test)]
+mod tests;
