@@ -1,7 +1,15 @@
 //! A scan result as JSON, as a table for people and as SARIF.
 
+mod sarif;
+mod table;
+
+use serde_json::{Value, json};
+
 use crate::model::advisory::FeedState;
 use crate::model::finding::Finding;
+
+pub use sarif::sarif;
+pub use table::table;
 
 /// A scan result, ready to be printed.
 #[derive(Debug, Clone, Copy)]
@@ -12,23 +20,27 @@ pub struct Scan<'a> {
     pub digest: &'a str,
     /// The advisory data it was scanned with.
     pub feeds: &'a FeedState,
-    /// The findings, worst first.
+    /// The findings, in the order to print them in.
     pub findings: &'a [Finding],
     /// What could not be assessed.
     pub unassessed: &'a [String],
 }
 
-/// The contract's JSON document.
-pub fn json(scan: &Scan<'_>) -> serde_json::Value {
-    serde_json::json!({ "target": scan.target })
+/// The command line's JSON document: `target`, `digest`, `feeds`, `findings`, `unassessed`.
+pub fn json(scan: &Scan<'_>) -> Value {
+    json!({
+        "target": scan.target,
+        "digest": scan.digest,
+        "feeds": scan.feeds,
+        "findings": scan.findings,
+        "unassessed": scan.unassessed,
+    })
 }
 
-/// A table at most `width` columns wide; `colour` allows ANSI colours.
-pub fn table(_scan: &Scan<'_>, _width: u16, _colour: bool) -> String {
-    String::new()
+/// Text from inside an image, fit for a terminal: no control characters.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// A SARIF 2.1.0 log with one run.
-pub fn sarif(_scan: &Scan<'_>) -> serde_json::Value {
-    serde_json::Value::Null
-}
+#[cfg(test)]
+mod tests;

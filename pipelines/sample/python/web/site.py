@@ -1,0 +1,5 @@
+"""The settings of a small site; old dependencies, on purpose."""
+
+ALLOWED_HOSTS = ["www.example.org"]
+ROOT_URLCONF = "site"
+urlpatterns = []

@@ -1,0 +1,4 @@
+#!/bin/sh
+set -eu
+. /opt/app/deploy.env
+echo "would deploy to $DEPLOY_TARGET"
