@@ -91,6 +91,19 @@ pub struct ImageEnd<'a> {
     pub at: DateTime<Utc>,
 }
 
+/// What lies behind an image's result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageDetail {
+    /// The image.
+    pub image: String,
+    /// The night's own verdict; `None` where nothing was judged.
+    pub verdict: Option<Verdict>,
+    /// What could not be assessed.
+    pub unassessed: Vec<String>,
+    /// Soft lint violations.
+    pub warnings: Vec<String>,
+}
+
 /// The latest successful build of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastBuild {
