@@ -17,6 +17,7 @@ CREATE TABLE nights (
     outside         TEXT,
     pins            TEXT,
     feeds           TEXT NOT NULL,
+    notes           TEXT,
     planned         BIGINT NOT NULL,
     released        BIGINT NOT NULL,
     held            BIGINT NOT NULL,

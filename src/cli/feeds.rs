@@ -39,8 +39,25 @@ pub fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
 fn import(config: &Config, paths: &[PathBuf]) -> anyhow::Result<Exit> {
     let folder = config.data.join("feeds");
     let summary = feeds::import(paths, &folder, config.clock.now(), &|_| {})?;
-    for line in summary.lines() {
-        eprintln!("{line}");
+    eprintln!(
+        "{} records read, {} withdrawn, {} damaged; {} sources written, {} kept",
+        summary.records,
+        summary.withdrawn,
+        summary.damaged,
+        summary.replaced.len(),
+        summary.kept.len()
+    );
+    for it in &summary.damaged_first {
+        eprintln!("damaged: {}: {}", it.path, it.reason);
+    }
+    for it in summary.skipped.iter().take(20) {
+        eprintln!("skipped: {}: {}", it.path, it.reason);
+    }
+    if summary.skipped.len() > 20 {
+        eprintln!("skipped: {} more", summary.skipped.len() - 20);
+    }
+    for note in &summary.notes {
+        eprintln!("note: {note}");
     }
     status(config, 7, false)
 }

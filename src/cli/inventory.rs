@@ -36,7 +36,7 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
                 serial: format!("urn:uuid:{}", uuid()?),
                 tool_version: env!("CARGO_PKG_VERSION").into(),
             };
-            println!("{}", inventory::cyclonedx(&inventory, &meta)?);
+            print_json(&inventory::cyclonedx(&inventory, &meta)?)?;
         }
     }
     for gap in &inventory.gaps {

@@ -170,6 +170,11 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     }
 }
 
+/// Whether stdout is a terminal that may be coloured.
+fn colour() -> bool {
+    std::io::stdout().is_terminal() && !config::no_color()
+}
+
 /// Prints one JSON document on stdout.
 fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     use std::io::Write;

@@ -1,7 +1,6 @@
 //! `midwatch scan`: the findings of one image.
 
 use std::fs;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -98,7 +97,7 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
         Format::Json => print_json(&output::json(&scan))?,
         Format::Sarif => print_json(&output::sarif(&scan))?,
         Format::Table => {
-            let colour = std::io::stdout().is_terminal() && super::colour();
+            let colour = super::colour();
             println!("{}", output::table(&scan, run::width() as u16, colour));
         }
     }

@@ -1,7 +1,6 @@
 //! `midwatch serve`: scheduler, mail delivery, `/healthz` and `/metrics`.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::sync::mpsc::unbounded_channel;

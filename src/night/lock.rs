@@ -64,6 +64,14 @@ impl Lock {
     }
 }
 
+/// Whether no night of any pipeline runs, the caller's own aside.
+pub fn others_idle(data: &Path, own: &str) -> bool {
+    let own = format!("{own}.lock");
+    let entries = fs::read_dir(data.join("locks")).into_iter().flatten().flatten();
+    let mut others = entries.filter(|entry| entry.file_name() != own.as_str());
+    others.all(|entry| File::open(entry.path()).is_ok_and(|file| file.try_lock_shared().is_ok()))
+}
+
 fn open(data: &Path, name: &str) -> Result<(File, PathBuf), Error> {
     let folder = data.join("locks");
     let path = folder.join(format!("{name}.lock"));

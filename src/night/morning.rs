@@ -218,11 +218,8 @@ impl Nights {
     }
 
     fn report(&self, pipeline: &Pipeline, audience: Audience) -> Report {
-        let formula = |formulas: &mut dyn Iterator<Item = &String>| {
-            formulas.find(|formula| !formula.is_empty()).cloned()
-        };
-        let now = formula(&mut self.images.iter().map(|(.., formula)| formula));
-        let then = formula(&mut self.before.iter().map(|(_, formula)| formula));
+        let now = self.images.iter().map(|(.., formula)| formula).find(|it| !it.is_empty());
+        let then = self.before.iter().map(|(_, formula)| formula).find(|it| !it.is_empty());
         let mut statements = self.notes.statements.clone();
         statements.extend(self.images.iter().flat_map(|(_, checks, _)| checks.iter().cloned()));
         report::assemble(AssembleInput {

@@ -135,7 +135,7 @@ pub(super) async fn prepare(
         Start::Scheduled { notes } => notes.clone(),
         _ => Vec::new(),
     };
-    remarks.extend(daemon.limits_gap(ctx.pipeline.build.builder).filter(|_| limited(ctx)));
+    remarks.extend(unlimited(ctx, &daemon));
     let (plan, pins, broken) = match unfinished.and_then(|unfinished| unfinished.plan.clone()) {
         Some(plan) => {
             let unfinished = unfinished.map(|it| (it.pins.clone(), it.broken.clone()));
@@ -230,8 +230,15 @@ fn refusal(ctx: &Context, feeds: &NightFeeds) -> String {
     }
 }
 
-fn limited(ctx: &Context) -> bool {
-    ctx.pipeline.build.memory.is_some() || ctx.pipeline.build.cpus.is_some()
+/// Limits that the pipeline asks for and this builder does not apply are said out loud.
+fn unlimited(ctx: &Context, daemon: &Daemon) -> Option<String> {
+    let build = &ctx.pipeline.build;
+    let asked = build.memory.is_some() || build.cpus.is_some();
+    (asked && !daemon.limits_honoured(build.builder)).then(|| {
+        "build.memory and build.cpus do not hold: the daemon's BuildKit takes no limits; \
+         build.builder = \"classic\" enforces them"
+            .into()
+    })
 }
 
 async fn fetch_source(

@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::prepare::{Prepared, referenced};
-use super::{Context, Error, Event};
+use super::{Context, Error, Event, lock};
 use crate::build::{self, FetchSettings, Fetched};
 use crate::config;
 use crate::inventory::{self, Limits as ReadLimits, SbomMeta};
 use crate::judge::{self, JudgeInput};
 use crate::model::build::{BuildEnd, BuildJob, Limits};
 use crate::model::finding::Counts;
-use crate::model::inventory::Inventory;
+use crate::model::inventory::{FileSeen, Inventory};
 use crate::model::manifest::{Resource, ResourceKind};
-use crate::model::night::{ImageResult, Night, Outcome};
+use crate::model::night::{ImageResult, Night, NightKind, Outcome};
 use crate::model::pipeline::Cache;
 use crate::model::plan::{BaseTarget, Planned};
 use crate::model::source::{BrokenImage, ImageSource, Level};
@@ -139,12 +139,14 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// After the night: pins and garbage.
+    /// After the night: pins, unless another night still builds on them, and garbage.
     pub async fn clean_up(&self) {
-        for alias in self.prepared.pins.values() {
-            if let Err(error) = self.prepared.daemon.release(alias).await {
-                tracing::debug!(%error, "pin not removed");
-            }
+        let on_demand = self.night.kind == NightKind::OnDemand;
+        if on_demand || !lock::others_idle(&self.ctx.data, &self.night.pipeline) {
+            return;
+        }
+        if let Err(error) = self.prepared.daemon.sweep_pins(&[]).await {
+            tracing::warn!(%error, "pins not removed");
         }
         self.collect().await;
     }
@@ -343,7 +345,7 @@ impl<'a> Work<'a> {
     fn cache(&self, planned: &Planned) -> bool {
         let today = self.night.started.format("%Y%m%d").to_string();
         let last = self.prepared.last.get(&planned.name);
-        let on_demand = self.night.kind == crate::model::night::NightKind::OnDemand;
+        let on_demand = self.night.kind == NightKind::OnDemand;
         match self.ctx.pipeline.build.cache {
             Cache::Always => true,
             Cache::Never => false,
@@ -418,7 +420,7 @@ impl<'a> Work<'a> {
         let digest = id.to_owned();
         let target = planned.tags.first().cloned().unwrap_or_else(|| planned.name.clone());
         let scanned = tokio::task::spawn_blocking(move || {
-            let inspect = |file: &_| secrets.inspect(file);
+            let inspect = |file: &FileSeen<'_>| secrets.inspect(file);
             let mut inventory = inventory::archive(reader, &ReadLimits::default(), &inspect)?;
             inventory.digest = digest;
             inventory.target = target;
@@ -473,7 +475,7 @@ impl<'a> Work<'a> {
             serial: serial(&self.night.id, &planned.name),
             tool_version: env!("CARGO_PKG_VERSION").into(),
         };
-        Ok(inventory::cyclonedx(inventory, &meta)?)
+        Ok(inventory::cyclonedx(inventory, &meta)?.to_string())
     }
 
     async fn record(

@@ -12,6 +12,7 @@ mod finish;
 mod holder;
 mod interval;
 mod night;
+mod notes;
 mod outbox;
 mod plan;
 mod question;
@@ -32,6 +33,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use blobs::Blobs;
 pub use error::{Error, Result};
+pub use notes::NightNotes;
 pub use record::{
     BuiltMark, Claimed, Delivery, Diff, Holder, ImageDetail, ImageEnd, LastBuild, MailState,
     NewNight, OutboxMail, OutcomeMove, Schedule, TrendRow, Unfinished,

@@ -1,0 +1,3 @@
+#!/bin/sh
+# changed
+cat /asset.txt
