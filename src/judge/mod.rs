@@ -1,14 +1,29 @@
 //! Findings to a verdict: statements, policy and score; pure, `now` is an argument.
 
+mod policy;
+mod product;
+mod purl;
+mod score;
+mod statements;
+#[cfg(test)]
+mod tests;
+mod vex;
+
+use std::cmp::Ordering;
+
 use chrono::{DateTime, Utc};
 
 use crate::model::advisory::Freshness;
-use crate::model::finding::Finding;
+use crate::model::finding::{Counts, Finding};
 use crate::model::inventory::Inventory;
 use crate::model::pipeline::Policy;
-use crate::model::source::VexDocument;
-use crate::model::statement::{Statement, StatementCheck};
+use crate::model::statement::Statement;
 use crate::model::verdict::Verdict;
+
+pub use policy::describe_policy;
+pub use score::FORMULA;
+pub use statements::unmatched;
+pub use vex::parse_vex;
 
 /// What the judge looks at; one image of one night.
 #[derive(Clone)]
@@ -54,22 +69,41 @@ pub struct Subject<'a> {
     pub digest: &'a str,
 }
 
-/// Decides the findings, scores them and applies the policy.
+/// Decides the findings by the statements, scores what counts and applies the policy; any rule that
+/// is not met holds the image.
 pub fn judge(input: JudgeInput<'_>) -> Verdict {
-    todo!()
+    let subject =
+        Subject { name: input.image, folder: input.folder, tags: input.tags, digest: input.digest };
+    let mut findings = input.findings;
+    let statements =
+        statements::apply(&mut findings, input.statements, &subject, input.inventory, input.now);
+    findings.sort_by(worst_first);
+    let score = score::score(&findings, input.inventory, input.freshness, input.unassessed);
+    let reasons = policy::reasons(
+        input.policy,
+        policy::Facts {
+            findings: &findings,
+            score: &score,
+            user: &input.inventory.config.user,
+            bases: input.bases,
+            freshness: input.freshness,
+            first_seen: input.first_seen,
+            now: input.now,
+        },
+    );
+    let counts = Counts::of(&findings);
+    Verdict { released: reasons.is_empty(), reasons, score, findings, counts, statements }
 }
 
-/// Reads an OpenVEX document: the valid statements, and a check for each that is not.
-pub fn parse_vex(document: &VexDocument) -> (Vec<Statement>, Vec<StatementCheck>) {
-    todo!()
-}
-
-/// Statements that name no image of the repository.
-pub fn unmatched(statements: &[Statement], images: &[Subject<'_>]) -> Vec<StatementCheck> {
-    todo!()
-}
-
-/// One line for each rule in force.
-pub fn describe_policy(policy: &Policy) -> Vec<String> {
-    todo!()
+/// Known exploited first, then by severity, CVSS, EPSS, id and place.
+fn worst_first(a: &Finding, b: &Finding) -> Ordering {
+    let number = |value: Option<f64>| value.unwrap_or(-1.0);
+    let name = |finding: &Finding| finding.package.as_ref().map(|package| package.name.clone());
+    (b.kev.cmp(&a.kev))
+        .then(b.severity.cmp(&a.severity))
+        .then(number(b.cvss).total_cmp(&number(a.cvss)))
+        .then(number(b.epss).total_cmp(&number(a.epss)))
+        .then_with(|| a.id.cmp(&b.id))
+        .then_with(|| name(a).cmp(&name(b)))
+        .then_with(|| a.path.cmp(&b.path))
 }
