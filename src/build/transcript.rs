@@ -190,7 +190,7 @@ fn telling(tail: &VecDeque<(Stream, String)>) -> Option<&str> {
     let lines = || tail.iter().map(|(_, line)| line.trim()).filter(|line| !line.is_empty());
     lines().find(|line| marked(line)).or_else(|| lines().find(|line| plaintive(line))).or_else(
         || {
-            let mut errors = tail.iter().rev().filter(|(stream, _)| *stream == Stream::Err);
+            let errors = tail.iter().rev().filter(|(stream, _)| *stream == Stream::Err);
             errors.map(|(_, line)| line.trim()).find(|line| !line.is_empty()).or(lines().last())
         },
     )
