@@ -9,6 +9,7 @@ use crate::model::inventory::{FileSeen, Inventory};
 
 mod archive;
 mod collect;
+mod cyclonedx;
 mod dpkg;
 mod facts;
 mod folder;
@@ -29,6 +30,7 @@ mod tree;
 use archive::Blob;
 use collect::Source;
 
+pub use cyclonedx::{SbomMeta, cyclonedx};
 pub use limits::Limits;
 
 /// What looks at each regular file as it passes by; its findings become the inventory's secrets.
@@ -53,6 +55,9 @@ pub enum Error {
         /// What is wrong with it, and what would be right.
         reason: String,
     },
+    /// The inventory cannot be written in the wanted format.
+    #[error("the inventory cannot be written: {0}")]
+    Sbom(String),
 }
 
 /// Reads a `docker save` stream of either shape once, writing nothing to disk.
@@ -94,6 +99,11 @@ pub fn file(path: &Path, limits: &Limits, inspect: &Inspect<'_>) -> Result<Inven
 /// Reads a root folder as one layer without a digest, never following a link out of it.
 pub fn folder(path: &Path, limits: &Limits, inspect: &Inspect<'_>) -> Result<Inventory, Error> {
     folder::root(path, limits, inspect).map(Source::collect)
+}
+
+/// The inventory as one JSON document, in the shape of [`Inventory`].
+pub fn json(inventory: &Inventory) -> Result<serde_json::Value, Error> {
+    serde_json::to_value(inventory).map_err(|e| Error::Sbom(e.to_string()))
 }
 
 #[cfg(test)]
