@@ -22,6 +22,7 @@ const MAX_SOURCES: usize = 512;
 pub struct Encoded {
     id: String,
     modified: i64,
+    dated: i64,
     withdrawn: bool,
     head: Vec<u8>,
     bodies: Vec<(String, Vec<u8>)>,
@@ -48,6 +49,7 @@ impl Encoded {
         Ok(Self {
             id: record.head.id.clone(),
             modified: record.modified.map_or(0, |at| at.timestamp_millis()),
+            dated: record.dated.map_or(0, |at| at.timestamp_millis()),
             withdrawn: record.withdrawn,
             head: postcard::to_allocvec(&record.head).map_err(encode)?,
             ecosystems: bodies.iter().filter_map(ecosystem).collect(),
@@ -134,7 +136,7 @@ pub struct Builder {
 pub struct Written {
     /// Distinct record ids in it.
     pub records: u64,
-    /// The newest `modified`.
+    /// The newest date of a record.
     pub newest: Option<DateTime<Utc>>,
     /// The zip or folder it came from; of several the first and their number.
     pub origin: String,
@@ -204,13 +206,13 @@ impl Builder {
                 )));
             }
             let source = self.sources.entry(base.clone()).or_default();
-            source.newest = source.newest.max(record.modified);
+            source.newest = source.newest.max(record.dated);
             if record.withdrawn {
                 continue;
             }
             let own = |ecosystem: &&String| super::names::base(ecosystem) == base;
             source.ecosystems.extend(record.ecosystems.iter().filter(own).cloned());
-            for (ids, severity, cvss) in &record.lends {
+            if let Some((ids, severity, cvss)) = &record.lends {
                 for id in ids {
                     let known = source.lent.get(id).copied();
                     let offer = osv::worse(known, Some((*severity, *cvss)));

@@ -49,12 +49,17 @@ pub fn vulnerabilities(inventory: &Inventory, feeds: &dyn Advisories) -> Matches
             Err(reason) => gaps.add(ecosystem, reason, subject.count()),
         }
     }
-    let key = |finding: &Finding| {
-        let package = finding.package.clone().unwrap_or_default();
-        (package.name, package.version, finding.id.clone(), finding.path.clone())
-    };
-    findings.sort_by_cached_key(key);
+    findings.sort_by_cached_key(place);
+    // A package read twice from one place is one package.
+    findings.dedup_by(|a, b| place(a) == place(b));
     Matches { findings, unassessed: gaps.lines() }
+}
+
+/// What findings are sorted by, and what makes two of them one.
+fn place(finding: &Finding) -> impl Ord + use<> {
+    let package = finding.package.clone().unwrap_or_default();
+    let (id, path) = (finding.id.clone(), finding.path.clone());
+    (package.name, package.version, id, path, package.ecosystem)
 }
 
 /// What one look-up is about: a package, or all binary packages of one source package.
