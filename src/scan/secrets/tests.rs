@@ -265,3 +265,11 @@ fn ids_are_unique_and_keywords_are_lower_case() {
     }
     assert!(seen.len() >= 70);
 }
+
+#[test]
+fn the_planted_token_of_the_sample_is_found_as_a_real_one() {
+    let file = include_str!("../../../pipelines/sample/tools/deploy/config/deploy.env");
+    let found = inspect("opt/app/deploy.env", file);
+    assert_eq!(ids(&found), ["secret.github-token"]);
+    assert_eq!(found[0].severity, Severity::Critical);
+}
