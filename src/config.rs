@@ -297,30 +297,6 @@ pub fn no_color() -> bool {
     env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
-/// Bytes of `512KB`, `2GB`, `1.5GiB` or a plain number; decimal and binary units.
-///
-/// # Errors
-/// A short help where it is none.
-pub fn bytes(text: &str) -> Result<u64, String> {
-    let trimmed = text.trim();
-    let split = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
-    let (number, unit) = trimmed.split_at(split);
-    let factor = match unit.trim().to_ascii_uppercase().as_str() {
-        "" | "B" => 1.0,
-        "K" | "KB" => 1e3,
-        "M" | "MB" => 1e6,
-        "G" | "GB" => 1e9,
-        "T" | "TB" => 1e12,
-        "KIB" => 1024.0,
-        "MIB" => 1024.0 * 1024.0,
-        "GIB" => 1024.0 * 1024.0 * 1024.0,
-        "TIB" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
-        _ => return Err("a size reads like 512MB, 2GB or 1.5GiB".into()),
-    };
-    let number: f64 = number.parse().map_err(|_| "a size reads like 512MB or 2GB".to_string())?;
-    Ok((number * factor) as u64)
-}
-
 fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
     let text =
         fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
@@ -372,15 +348,6 @@ fn check(path: &Path, pipeline: &Pipeline) -> Result<(), Error> {
     }
     if !["none", "default", "host", "bridge"].contains(&build.network.as_str()) {
         return Err(wrong("build.network", &build.network, "one of none, default, host, bridge"));
-    }
-    let sizes = [
-        ("build.log-limit", Some(&build.log_limit)),
-        ("build.min-free-disk", Some(&build.min_free_disk)),
-        ("build.max-resource", Some(&build.max_resource)),
-        ("build.memory", build.memory.as_ref()),
-    ];
-    for (key, value) in sizes.into_iter().filter_map(|(key, value)| Some((key, value?))) {
-        bytes(value).map_err(|help| wrong(key, value, &help))?;
     }
     for address in &pipeline.mail.to {
         address.parse::<lettre::Address>().map_err(|error| {
@@ -509,14 +476,6 @@ mod tests {
         assert!(with("[mail]\nto = [\"nobody\"]").contains("name@example.org"));
         assert!(with("[build]\njobs = 0").contains("at least one"));
         assert!(with("[build]\nmin-free-disk = \"lots\"").contains("512MB"));
-    }
-
-    #[test]
-    fn sizes_read_in_decimal_and_binary_units() {
-        assert_eq!(bytes("2GB"), Ok(2_000_000_000));
-        assert_eq!(bytes("1.5 GiB"), Ok(1_610_612_736));
-        assert_eq!(bytes("77"), Ok(77));
-        assert!(bytes("many").is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod night;
 pub mod pipeline;
 pub mod plan;
 pub mod report;
+pub mod size;
 pub mod source;
 pub mod statement;
 pub mod verdict;

@@ -6,6 +6,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::build::Builder;
+use super::size::Size;
 
 /// One pipeline file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -118,15 +119,15 @@ pub struct BuildSpec {
     /// Minutes one build may take.
     pub time_limit_minutes: u64,
     /// Bytes of memory for a build's containers, such as `2GB`.
-    pub memory: Option<String>,
+    pub memory: Option<Size>,
     /// Processors for a build's containers, such as `1.5`.
     pub cpus: Option<f64>,
     /// Most bytes of a build's log that are kept.
-    pub log_limit: String,
+    pub log_limit: Size,
     /// Free disk below which no build starts.
-    pub min_free_disk: String,
+    pub min_free_disk: Size,
     /// Most bytes of one declared resource.
-    pub max_resource: String,
+    pub max_resource: Size,
     /// Tries for each address of a declared resource.
     pub fetch_tries: u32,
     /// Credentials of declared resources: auth id → `env:NAME` or `file:PATH` with `user:password`.
@@ -149,9 +150,9 @@ impl Default for BuildSpec {
             time_limit_minutes: 60,
             memory: None,
             cpus: None,
-            log_limit: "4MB".into(),
-            min_free_disk: "2GB".into(),
-            max_resource: "4GB".into(),
+            log_limit: Size(4_000_000),
+            min_free_disk: Size(2_000_000_000),
+            max_resource: Size(4_000_000_000),
             fetch_tries: 3,
             credentials: BTreeMap::new(),
             keep_nights: 2,

@@ -79,10 +79,6 @@ impl Context {
         // Nobody watching is no reason to stop.
         let _ = self.events.send(event);
     }
-
-    fn note(&self, text: impl Into<String>) {
-        self.tell(Event::Note(text.into()));
-    }
 }
 
 /// What starts a night.

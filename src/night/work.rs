@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use super::prepare::{Prepared, referenced};
 use super::{Context, Error, Event, lock};
 use crate::build::{self, FetchSettings, Fetched};
-use crate::config;
 use crate::inventory::{self, Limits as ReadLimits, SbomMeta};
 use crate::judge::{self, JudgeInput};
 use crate::model::build::{BuildEnd, BuildJob, Limits};
@@ -229,7 +228,7 @@ impl<'a> Work<'a> {
 
     /// Admission by free space, where the daemon keeps images and where midwatch writes.
     async fn no_disk(&self) -> Option<Failure> {
-        let least = config::bytes(&self.ctx.pipeline.build.min_free_disk).unwrap_or(0);
+        let least = self.ctx.pipeline.build.min_free_disk.0;
         let short = || {
             let here = build::free_bytes(&self.ctx.data).ok();
             let free = [self.prepared.daemon.free_disk(), here].into_iter().flatten().min()?;
@@ -241,10 +240,10 @@ impl<'a> Work<'a> {
         Some(Failure::new(
             "disk",
             &format!(
-                "{} MB are free, build.min-free-disk asks for {} MB: make room on the Docker \
-                 host, or lower the limit",
+                "{} MB are free, build.min-free-disk asks for {}: make room on the Docker host, \
+                 or lower the limit",
                 free / 1_000_000,
-                least / 1_000_000
+                self.ctx.pipeline.build.min_free_disk
             ),
         ))
     }
@@ -257,7 +256,7 @@ impl<'a> Work<'a> {
             store: self.ctx.data.join("inputs"),
             mirrors: build.mirrors.clone(),
             tries: build.fetch_tries,
-            max_bytes: config::bytes(&build.max_resource).unwrap_or(u64::MAX),
+            max_bytes: build.max_resource.0,
             credentials: self.ctx.input_credentials.clone(),
             timeout: Duration::from_secs(60),
         };
@@ -321,9 +320,9 @@ impl<'a> Work<'a> {
             cache: self.cache(planned),
             limits: Limits {
                 time: Duration::from_secs(spec.time_limit_minutes * 60),
-                memory: spec.memory.as_deref().and_then(|text| config::bytes(text).ok()),
+                memory: spec.memory.map(|size| size.0),
                 milli_cpus: spec.cpus.map(|cpus| (cpus * 1000.0) as u64),
-                log_bytes: config::bytes(&spec.log_limit).unwrap_or(4_000_000) as usize,
+                log_bytes: spec.log_limit.0 as usize,
             },
         }))
     }

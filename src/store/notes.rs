@@ -28,7 +28,7 @@ impl Store {
     pub async fn set_notes(&self, night: &str, notes: &NightNotes) -> Result<()> {
         let mut tx = self.begin().await?;
         let changed = sqlx::query("UPDATE nights SET notes = $1 WHERE id = $2")
-            .bind(encode(notes)?)
+            .bind(encode("nights.notes", notes)?)
             .bind(key(night))
             .execute(tx.conn())
             .await?
