@@ -1,25 +1,38 @@
 //! The source stage: check out the repository, find its images, and lint them.
 
 mod address;
+mod context;
 mod dockerfile;
 mod files;
+mod findings;
 mod git;
 mod hostkey;
+mod ignore;
+mod images;
+mod layout;
 mod lines;
+mod manifest;
 mod pattern;
+mod people;
 mod remote;
+mod resource;
+mod rules;
 mod signature;
 mod tree;
+mod vex;
+mod walk;
+mod yaml;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use chrono::{DateTime, Utc};
 
+pub use context::context_digest;
 pub use dockerfile::{DockerfileError, parse_dockerfile};
 
 use crate::model::pipeline::SourceSpec;
-use crate::model::source::{BrokenImage, ContextFile, ImageSource, VexDocument, Violation};
+use crate::model::source::{BrokenImage, ImageSource, VexDocument, Violation};
 
 /// What stops the source stage as a whole; what is wrong with one image is a [`Violation`].
 #[derive(Debug, thiserror::Error)]
@@ -155,6 +168,8 @@ pub struct Contents {
     pub broken: Vec<BrokenImage>,
     /// OpenVEX documents, unparsed.
     pub vex: Vec<VexDocument>,
+    /// What belongs to no image: OpenVEX files that could not be read.
+    pub violations: Vec<Violation>,
 }
 
 /// Checks out `spec.branch` (or the commit `at`) into the fresh folder `work`, by way of a bare mirror in `cache`.
@@ -177,19 +192,21 @@ pub fn checkout(
 ///
 /// # Errors
 /// Where `dir` or the settings of `spec` cannot be used at all.
-pub fn read(_dir: &Path, _spec: &SourceSpec) -> Result<Contents, Error> {
-    Ok(Contents::default())
+pub fn read(dir: &Path, spec: &SourceSpec) -> Result<Contents, Error> {
+    images::read(dir, spec, true)
 }
 
 /// All violations below `dir`, a repository's top or one image's folder, sorted by file and line.
 ///
 /// # Errors
 /// As [`read`].
-pub fn lint(_dir: &Path, _spec: &SourceSpec) -> Result<Vec<Violation>, Error> {
-    Ok(Vec::new())
-}
-
-/// SHA-256, hexadecimal, over the paths, kinds, executable bits and contents of a context.
-pub fn context_digest(_files: &[ContextFile]) -> String {
-    String::new()
+pub fn lint(dir: &Path, spec: &SourceSpec) -> Result<Vec<Violation>, Error> {
+    let contents = images::read(dir, spec, false)?;
+    let good = contents.images.into_iter().flat_map(|image| image.violations);
+    let broken = contents.broken.into_iter().flat_map(|image| image.violations);
+    let mut all: Vec<_> = good.chain(broken).chain(contents.violations).collect();
+    all.sort_by(images::order);
+    // An image inside another one's folder shares what is wrong there.
+    all.dedup();
+    Ok(all)
 }
