@@ -34,6 +34,10 @@ impl Store {
         night: Option<&str>,
     ) -> Result<Vec<Holder>> {
         let wanted = Wanted::new(package, version);
+        // Packages without a source have an empty one.
+        if wanted.key.is_empty() {
+            return Ok(Vec::new());
+        }
         let rows = match night {
             Some(night) => self.holders_after(&wanted.key, night).await?,
             None => self.holders_now(&wanted.key).await?,

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyConnection, AnyPool, Executor};
+use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use blobs::Blobs;
@@ -148,6 +148,8 @@ async fn connect(url: &str, sqlite: bool) -> Result<AnyPool, sqlx::Error> {
     let options = AnyConnectOptions::from_str(&url)?;
     let pool = AnyPoolOptions::new().acquire_timeout(BUSY * 2);
     if !sqlite {
+        // The pool would try a server that refuses again and again; one connection says so at once.
+        AnyConnection::connect_with(&options).await?.close().await?;
         return pool.max_connections(10).connect_with(options).await;
     }
     let pool = pool.max_connections(5).test_before_acquire(false).after_connect(|conn, _| {
