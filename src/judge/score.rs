@@ -327,7 +327,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_point_is_traced(findings in proptest::collection::vec(any_finding(), 0..400)) {
+        fn every_point_is_traced(findings in proptest::collection::vec(any_finding(), 0..150)) {
             let (value, taken) = scored(&findings);
             prop_assert!((0.0..=100.0).contains(&value));
             let expected = (100.0 - taken).clamp(0.0, 100.0);
