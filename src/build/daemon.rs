@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bollard::{API_DEFAULT_VERSION, Docker};
+use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 
 use super::Error;
 
@@ -46,7 +46,7 @@ impl Daemon {
     /// # Errors
     /// [`Error::Unreachable`] where nothing answers within ten seconds.
     pub async fn connect(host: &str) -> Result<Self, Error> {
-        let docker = client(host)?.with_request_modifier(registry_auth);
+        let docker = client(host, API_DEFAULT_VERSION)?.with_request_modifier(registry_auth);
         let unreachable = |detail: String| Error::Unreachable { host: host.into(), detail };
         let contact = async {
             let docker = docker.negotiate_version().await?;
@@ -72,6 +72,11 @@ impl Daemon {
         &self.host
     }
 
+    /// A second client that shares no connection with this one.
+    pub(super) fn another(&self) -> Result<Docker, Error> {
+        client(&self.host, &self.docker.client_version())
+    }
+
     /// Whether the daemon shares this machine's file system, as far as the address tells.
     pub fn local(&self) -> bool {
         self.host.starts_with("unix://")
@@ -95,15 +100,15 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
     Ok(facts.f_bavail.saturating_mul(facts.f_frsize))
 }
 
-fn client(host: &str) -> Result<Docker, Error> {
+fn client(host: &str, version: &ClientVersion) -> Result<Docker, Error> {
     let unreachable = |error: bollard::errors::Error| Error::Unreachable {
         host: host.into(),
         detail: super::chain(&error),
     };
     if host.starts_with("unix://") {
-        Docker::connect_with_unix(host, REQUEST, API_DEFAULT_VERSION).map_err(unreachable)
+        Docker::connect_with_unix(host, REQUEST, version).map_err(unreachable)
     } else if host.starts_with("tcp://") || host.starts_with("http://") {
-        Docker::connect_with_http(host, REQUEST, API_DEFAULT_VERSION).map_err(unreachable)
+        Docker::connect_with_http(host, REQUEST, version).map_err(unreachable)
     } else {
         Err(Error::Host(host.into()))
     }

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bollard::Docker;
+use bollard::models::BuildInfo;
 use bollard::query_parameters::{BuildImageOptions, BuilderVersion};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -48,8 +49,8 @@ impl Daemon {
         let began = Instant::now();
         let mut trace = Trace::new(job.limits.log_bytes);
         let (body, context) = stream_context(job);
-        let docker = self.for_build(job);
-        let answer = follow(&docker, job, body, &mut trace, progress, cancel).await;
+        let messages = send(self.for_build(job)?, options(job), body);
+        let answer = follow(messages, job, &mut trace, progress, cancel).await;
         let context = context.await;
         if let Ok(Err(error)) = context
             && !matches!(error, ContextError::Write(_))
@@ -74,14 +75,12 @@ impl Daemon {
         }
     }
 
-    /// A client for one build: patient, and with what the query of the client library lacks.
-    fn for_build(&self, job: &BuildJob) -> Docker {
+    /// A client for one build: its own, patient, and with what the library's query lacks.
+    fn for_build(&self, job: &BuildJob) -> Result<Docker, Error> {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(job.tags.iter().skip(1).map(|tag| ("t", tag)));
-        query.extend_pairs(super::limits::query(job));
-        let extra = query.finish();
+        let extra = query.extend_pairs(super::limits::query(job)).finish();
         let patience = job.limits.time.saturating_add(Duration::from_secs(60));
-        self.docker.clone().with_timeout(patience).with_request_modifier(move |request| {
+        let docker = self.another()?.with_timeout(patience).with_request_modifier(move |request| {
             let mut request = super::daemon::registry_auth(request);
             if !extra.is_empty()
                 && request.uri().path().ends_with("/build")
@@ -90,9 +89,12 @@ impl Daemon {
                 *request.uri_mut() = uri;
             }
             request
-        })
+        });
+        Ok(docker)
     }
 
+    /// The facts of what came out, under its names. They are given afterwards: a build that takes
+    /// a name itself makes the current engine delete the image that had it.
     async fn built(
         &self,
         job: &BuildJob,
@@ -100,8 +102,7 @@ impl Daemon {
         began: Instant,
     ) -> Result<BuildEnd, Error> {
         let what = || format!("building {}", job.image);
-        let name = trace.id.take().or_else(|| job.tags.first().cloned());
-        let name = name.ok_or_else(|| Error::Connection {
+        let name = trace.id.take().ok_or_else(|| Error::Connection {
             what: what(),
             message: "the answer ended without an image".into(),
         })?;
@@ -109,6 +110,9 @@ impl Daemon {
             what: what(),
             message: format!("the daemon does not know {name}, which it has just built"),
         })?;
+        for tag in &job.tags {
+            self.tag(&facts.id, tag).await?;
+        }
         Ok(BuildEnd::Built(Built {
             id: facts.id,
             size: facts.size,
@@ -118,24 +122,55 @@ impl Daemon {
     }
 }
 
-/// Sends the build and listens until it ends in one way or another.
+type Messages = mpsc::Receiver<Result<BuildInfo, bollard::errors::Error>>;
+
+/// Sends the build from a thread with its own executor and hands its messages over. The client
+/// library leaves a BuildKit session open for as long as its executor lives: one connection for
+/// each build until the program ends, were it the program's. Dropping the receiver ends it all.
+fn send(docker: Docker, options: BuildImageOptions, body: Body) -> Messages {
+    let (sender, messages) = mpsc::channel(64);
+    tokio::task::spawn_blocking(move || {
+        let executor = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(executor) => executor,
+            Err(error) => {
+                let _ = sender.blocking_send(Err(error.into()));
+                return;
+            }
+        };
+        executor.block_on(async {
+            let body = bollard::body_try_stream(body);
+            let mut stream = pin!(docker.build_image(options, None, Some(body)));
+            loop {
+                let next = tokio::select! {
+                    () = sender.closed() => return,
+                    next = stream.next() => next,
+                };
+                let Some(message) = next else { return };
+                if sender.send(message).await.is_err() {
+                    return;
+                }
+            }
+        });
+        executor.shutdown_background();
+    });
+    messages
+}
+
+/// Listens until the build ends in one way or another.
 async fn follow(
-    docker: &Docker,
+    mut messages: Messages,
     job: &BuildJob,
-    body: impl futures_util::Stream<Item = io::Result<Bytes>> + Send + 'static,
     trace: &mut Trace,
     progress: &(dyn Fn(String) + Send + Sync),
     cancel: &CancellationToken,
 ) -> Answer {
     let deadline = Instant::now() + job.limits.time;
-    let body = bollard::body_try_stream(body);
-    let mut messages = pin!(docker.build_image(options(job), None, Some(body)));
     loop {
         let next = tokio::select! {
             biased;
             () = cancel.cancelled() => return Answer::Cancelled,
             () = tokio::time::sleep_until(deadline) => return Answer::TimeLimit,
-            next = messages.next() => next,
+            next = messages.recv() => next,
         };
         match next {
             None => return Answer::Complete,
@@ -160,7 +195,6 @@ fn judge(job: &BuildJob, error: bollard::errors::Error) -> Answer {
 fn options(job: &BuildJob) -> BuildImageOptions {
     let buildkit = job.builder == Builder::Buildkit;
     BuildImageOptions {
-        t: job.tags.first().cloned(),
         nocache: !job.cache,
         rm: true,
         forcerm: true,

@@ -129,6 +129,15 @@ fn running(command: &str) -> bool {
         .any(|line| line.replace('\0', " ").starts_with(command))
 }
 
+/// Open sockets of this process.
+fn sockets() -> usize {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let target = |path: std::path::PathBuf| std::fs::read_link(path).ok();
+    open.filter_map(|entry| target(entry.path()))
+        .filter(|target| target.to_string_lossy().starts_with("socket:"))
+        .count()
+}
+
 /// Waits until `true`, up to ten seconds.
 async fn eventually(what: impl Fn() -> bool) -> bool {
     for _ in 0..100 {
@@ -504,8 +513,11 @@ async fn many_builds_at_once_leave_no_connection_behind() {
             job.tags = Vec::new();
             job
         };
+        let before = sockets();
         let jobs: Vec<BuildJob> = (0..8).map(one).collect();
         let ends = futures_util::future::join_all(jobs.iter().map(|job| built(&daemon, job))).await;
+        // Other tests of this process open some of their own meanwhile.
+        assert!(eventually(|| sockets() < before + 8).await, "{} sockets more", sockets() - before);
         for (number, end) in ends.iter().enumerate() {
             assert!(end.log.contains(&format!("number {number}")));
             daemon.remove(&end.id).await.unwrap();
