@@ -18,6 +18,8 @@ use super::tarball::{Kind, Tarball, is_tar};
 use super::{Error, Inspect};
 
 const MAX_LINKS: usize = 10_000;
+/// How many documents of the largest size may be kept.
+const MAX_DOCUMENTS: u64 = 8;
 const PEEK: u64 = 512;
 
 /// What a blob is, by its first bytes.
@@ -55,6 +57,7 @@ struct Shelf<'a> {
     inspect: &'a Inspect<'a>,
     budget: Budget,
     documents: HashMap<String, Vec<u8>>,
+    document_bytes: u64,
     places: HashMap<String, usize>,
     layers: Vec<Layer>,
     links: HashMap<String, String>,
@@ -73,6 +76,7 @@ pub(super) fn read(
         inspect,
         budget: Budget::new(limits),
         documents: HashMap::new(),
+        document_bytes: limits.json_bytes.saturating_mul(MAX_DOCUMENTS),
         places: HashMap::new(),
         layers: Vec::new(),
         links: HashMap::new(),
@@ -118,17 +122,14 @@ impl Shelf<'_> {
         let mut whole = Cursor::new(&start).chain(input);
         match blob {
             Blob::Other => {}
-            Blob::Json if size > self.limits.json_bytes => {
+            Blob::Json if size > self.limits.json_bytes.min(self.document_bytes) => {
                 self.gaps.add("archive", name, "a document beyond the limit; it is not read");
             }
             Blob::Json => {
                 let mut document = Vec::new();
                 whole.read_to_end(&mut document)?;
-                // Documents share the budget of what is kept, so that many small ones end, too.
-                if self.budget.bytes >= size {
-                    self.budget.bytes -= size;
-                    self.documents.insert(name.to_owned(), document);
-                }
+                self.documents.insert(name.to_owned(), document);
+                self.document_bytes -= size;
             }
             Blob::Tar | Blob::Gzip | Blob::Zstd if self.layers.len() >= self.limits.layers => {
                 self.gaps.add("archive", name, "more layers than the limit; it is not read");
