@@ -9,7 +9,8 @@ use crate::scan::version::Scheme;
 /// An affected version's way out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// The smallest fixed version above it, over the ranges that hold it.
+    /// The smallest fixed version above it in the range that holds it; where several hold it, the
+    /// one that gets out of all that have one.
     pub fixed: Option<String>,
 }
 
@@ -40,9 +41,17 @@ pub fn affected(scheme: Scheme, version: &str, advisory: &Advisory) -> Option<Ve
 }
 
 /// The smaller of two versions, where there are two.
-pub fn smallest(scheme: Scheme, a: Option<String>, b: Option<String>) -> Option<String> {
+fn smallest(scheme: Scheme, a: Option<String>, b: Option<String>) -> Option<String> {
     match (a, b) {
         (Some(a), Some(b)) if scheme.compare(&b, &a) == Some(Ordering::Less) => Some(b),
+        (a, b) => a.or(b),
+    }
+}
+
+/// The larger of two versions, where there are two.
+pub fn largest(scheme: Scheme, a: Option<String>, b: Option<String>) -> Option<String> {
+    match (a, b) {
+        (Some(a), Some(b)) if scheme.compare(&b, &a) == Some(Ordering::Greater) => Some(b),
         (a, b) => a.or(b),
     }
 }

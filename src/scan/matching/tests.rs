@@ -143,6 +143,9 @@ fn listed_versions_count_and_several_ranges_are_any_of_them() {
     two.ranges.push(range(&["+ 2.0", "- 2.5"]));
     assert_eq!(affected(Scheme::Pypi, "2.1", &two).unwrap().fixed.as_deref(), Some("2.5"));
     assert_eq!(affected(Scheme::Pypi, "1.7", &two), None);
+    two.ranges.push(range(&["+ 2.0", "- 2.4"]));
+    let both = affected(Scheme::Pypi, "2.1", &two).unwrap();
+    assert_eq!(both.fixed.as_deref(), Some("2.5"), "out of both ranges");
 }
 
 #[test]
