@@ -20,15 +20,10 @@ pub struct Verdict {
 /// SemVer. An event whose version is none in that order is passed over.
 pub fn affected(scheme: Scheme, version: &str, advisory: &Advisory) -> Option<Verdict> {
     let mut verdict: Option<Verdict> = None;
-    for range in &advisory.ranges {
-        if inside(scheme, version, range) {
-            let fixed = smallest(
-                scheme,
-                verdict.take().and_then(|v| v.fixed),
-                next_fix(scheme, version, range),
-            );
-            verdict = Some(Verdict { fixed });
-        }
+    for range in advisory.ranges.iter().filter(|range| inside(scheme, version, range)) {
+        let known = verdict.take().and_then(|verdict| verdict.fixed);
+        let fixed = largest(scheme, known, next_fix(scheme, version, range));
+        verdict = Some(Verdict { fixed });
     }
     let listed = |listed: &String| scheme.compare(version, listed) == Some(Ordering::Equal);
     if verdict.is_none() && advisory.versions.iter().any(listed) {
