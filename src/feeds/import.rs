@@ -143,6 +143,7 @@ impl<'a> Gathered<'a> {
 
     fn read(&mut self, paths: &[PathBuf]) -> Result<(), Error> {
         let files = input::files(paths)?;
+        self.summary.skipped.extend(files.others.into_iter().take(SKIPPED));
         for zip in &files.zips {
             let shown = zip.display().to_string();
             let unit = self.builder.unit(shown.clone(), names(zip));

@@ -24,6 +24,8 @@ const FILE: u64 = 64 << 20;
 const DEPTH: usize = 64;
 /// The most files in all paths, and records in one zip.
 const FILES: usize = 4_000_000;
+/// The largest zip, unpacked; all of OSV is a tenth of it.
+const UNPACKED: u128 = 256 << 30;
 /// Documents that a thread hands over at once.
 const CHUNK: usize = 8;
 
@@ -34,6 +36,12 @@ pub struct Rejected {
     pub path: String,
     /// Why.
     pub reason: String,
+}
+
+impl Rejected {
+    fn new(path: &Path, reason: &str) -> Self {
+        Self { path: path.display().to_string(), reason: reason.to_owned() }
+    }
 }
 
 /// What a document turned out to be.
@@ -58,8 +66,10 @@ pub enum Content {
 pub struct Files {
     /// Zips.
     pub zips: Vec<PathBuf>,
-    /// Everything else.
+    /// Other files.
     pub loose: Vec<PathBuf>,
+    /// What is no file: links to folders, dangling links, pipes.
+    pub others: Vec<Rejected>,
 }
 
 /// Lists the files of all paths. Links to folders inside them are not followed.
@@ -69,8 +79,10 @@ pub fn files(paths: &[PathBuf]) -> Result<Files, Error> {
         let kind = fs::metadata(path).map_err(read_error(path))?;
         if kind.is_dir() {
             walk(path, DEPTH, &mut files)?;
-        } else {
+        } else if kind.is_file() {
             sort_in(path.clone(), &mut files)?;
+        } else {
+            files.others.push(Rejected::new(path, "neither a file nor a folder"));
         }
     }
     Ok(files)
@@ -86,8 +98,12 @@ fn walk(folder: &Path, depth: usize, files: &mut Files) -> Result<(), Error> {
         let kind = fs::symlink_metadata(&path).map_err(read_error(&path))?;
         if kind.is_dir() && depth > 0 {
             walk(&path, depth - 1, files)?;
+        } else if kind.is_dir() {
+            files.others.push(Rejected::new(&path, "folders nested too deeply"));
         } else if fs::metadata(&path).is_ok_and(|kind| kind.is_file()) {
             sort_in(path, files)?;
+        } else {
+            files.others.push(Rejected::new(&path, "neither a file nor a folder"));
         }
     }
     Ok(())
@@ -127,7 +143,7 @@ fn read_file(path: &Path) -> Content {
     match read() {
         Ok(content) if content.starts_with(&[0x1f, 0x8b]) => unpack(&content),
         Ok(content) => recognise(&content, json),
-        Err(error) => Content::Broken(error.to_string()),
+        Err(error) => Content::Broken(format!("cannot be read ({error})")),
     }
 }
 
@@ -190,6 +206,9 @@ pub fn read_zip(
         ZipArchive::new(reader).map_err(|error| broken(format!("damaged zip ({error})")))?;
     if archive.len() > FILES {
         return Err(broken(format!("more than {FILES} entries")));
+    }
+    if archive.decompressed_size().is_some_and(|size| size > UNPACKED) {
+        return Err(broken(format!("more than {} GiB unpacked", UNPACKED >> 30)));
     }
     let work = |archive: &mut ZipArchive<At>, at: usize| entry(archive, at);
     parallel(

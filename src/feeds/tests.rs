@@ -417,3 +417,16 @@ fn packed_scores_and_nested_folders_are_read() {
     assert_eq!(index.enrich("CVE-2019-10906").epss, Some(0.01502));
     assert_eq!(ids(&index, "PyPI", "a"), ["A-1"]);
 }
+
+#[test]
+fn what_is_no_file_is_named_and_never_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = tempfile::tempdir().unwrap();
+    save(data.path(), &[record("A-1", &[("PyPI", "a")], "2")]);
+    std::os::unix::fs::symlink(data.path(), data.path().join("loop")).unwrap();
+    std::os::unix::fs::symlink("gone", data.path().join("dangling")).unwrap();
+    let pipe = data.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let summary = bring(&[data.path(), &pipe], folder.path()).unwrap();
+    assert_eq!((summary.records, summary.skipped.len()), (1, 4), "{summary:?}");
+}

@@ -78,20 +78,18 @@ fn subjects(packages: &[Package]) -> Vec<Subject<'_>> {
     let mut subjects = Vec::new();
     let mut sources: BTreeMap<(&str, &str, &str), Vec<&Package>> = BTreeMap::new();
     for package in packages {
-        let skip = package.version == "(devel)" && package.ecosystem == "Go";
-        match &package.source {
-            _ if skip || package.owner.is_some() => {}
-            Some(source) => {
-                let key =
-                    (package.ecosystem.as_str(), source.name.as_str(), source.version.as_str());
-                sources.entry(key).or_default().push(package);
+        let main = package.version == "(devel)" && package.ecosystem == "Go";
+        if main || package.owner.is_some() {
+            continue;
+        }
+        match source(package) {
+            Some((name, version)) => {
+                sources.entry((&package.ecosystem, name, version)).or_default().push(package);
             }
-            None => subjects.push(Subject {
-                package,
-                others: 0,
-                name: &package.name,
-                version: &package.version,
-            }),
+            None => {
+                let Package { name, version, .. } = package;
+                subjects.push(Subject { package, others: 0, name, version });
+            }
         }
     }
     for ((_, name, version), packages) in sources {
@@ -102,6 +100,19 @@ fn subjects(packages: &[Package]) -> Vec<Subject<'_>> {
         }
     }
     subjects
+}
+
+/// The source package's name and version; a dpkg package that names none is its own source, and a
+/// source without a version has the binary package's.
+fn source(package: &Package) -> Option<(&str, &str)> {
+    match &package.source {
+        Some(source) if source.version.is_empty() => Some((&source.name, &package.version)),
+        Some(source) => Some((&source.name, &source.version)),
+        None if Scheme::of(&package.ecosystem) == Ok(Scheme::Dpkg) => {
+            Some((&package.name, &package.version))
+        }
+        None => None,
+    }
 }
 
 impl Subject<'_> {

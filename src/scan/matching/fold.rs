@@ -21,7 +21,7 @@ pub struct Group {
     pub severity: Option<Severity>,
     /// Its CVSS base score.
     pub cvss: Option<f64>,
-    /// The smallest fixed version.
+    /// The fixed version that clears all records that have one.
     pub fixed: Option<String>,
     /// The earliest date, RFC 3339; empty where there is none.
     pub published: String,
@@ -105,7 +105,7 @@ fn group(scheme: Scheme, mut set: Vec<(&Advisory, Verdict)>) -> Group {
         severity: worst.map(|(severity, _)| severity),
         cvss: worst.and_then(|(_, cvss)| cvss),
         published: dates.min().unwrap_or_default().to_owned(),
-        fixed: set.iter().fold(None, |best, (_, v)| range::smallest(scheme, best, v.fixed.clone())),
+        fixed: set.iter().fold(None, |best, (_, v)| range::largest(scheme, best, v.fixed.clone())),
         id,
     }
 }

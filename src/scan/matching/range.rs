@@ -9,7 +9,8 @@ use crate::scan::version::Scheme;
 /// An affected version's way out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// The smallest fixed version above it, over the ranges that hold it.
+    /// The smallest fixed version above it in the range that holds it; where several hold it, the
+    /// one that gets out of all that have one.
     pub fixed: Option<String>,
 }
 
@@ -19,15 +20,10 @@ pub struct Verdict {
 /// SemVer. An event whose version is none in that order is passed over.
 pub fn affected(scheme: Scheme, version: &str, advisory: &Advisory) -> Option<Verdict> {
     let mut verdict: Option<Verdict> = None;
-    for range in &advisory.ranges {
-        if inside(scheme, version, range) {
-            let fixed = smallest(
-                scheme,
-                verdict.take().and_then(|v| v.fixed),
-                next_fix(scheme, version, range),
-            );
-            verdict = Some(Verdict { fixed });
-        }
+    for range in advisory.ranges.iter().filter(|range| inside(scheme, version, range)) {
+        let known = verdict.take().and_then(|verdict| verdict.fixed);
+        let fixed = largest(scheme, known, next_fix(scheme, version, range));
+        verdict = Some(Verdict { fixed });
     }
     let listed = |listed: &String| scheme.compare(version, listed) == Some(Ordering::Equal);
     if verdict.is_none() && advisory.versions.iter().any(listed) {
@@ -40,9 +36,17 @@ pub fn affected(scheme: Scheme, version: &str, advisory: &Advisory) -> Option<Ve
 }
 
 /// The smaller of two versions, where there are two.
-pub fn smallest(scheme: Scheme, a: Option<String>, b: Option<String>) -> Option<String> {
+fn smallest(scheme: Scheme, a: Option<String>, b: Option<String>) -> Option<String> {
     match (a, b) {
         (Some(a), Some(b)) if scheme.compare(&b, &a) == Some(Ordering::Less) => Some(b),
+        (a, b) => a.or(b),
+    }
+}
+
+/// The larger of two versions, where there are two.
+pub fn largest(scheme: Scheme, a: Option<String>, b: Option<String>) -> Option<String> {
+    match (a, b) {
+        (Some(a), Some(b)) if scheme.compare(&b, &a) == Some(Ordering::Greater) => Some(b),
         (a, b) => a.or(b),
     }
 }

@@ -143,6 +143,9 @@ fn listed_versions_count_and_several_ranges_are_any_of_them() {
     two.ranges.push(range(&["+ 2.0", "- 2.5"]));
     assert_eq!(affected(Scheme::Pypi, "2.1", &two).unwrap().fixed.as_deref(), Some("2.5"));
     assert_eq!(affected(Scheme::Pypi, "1.7", &two), None);
+    two.ranges.push(range(&["+ 2.0", "- 2.4"]));
+    let both = affected(Scheme::Pypi, "2.1", &two).unwrap();
+    assert_eq!(both.fixed.as_deref(), Some("2.5"), "out of both ranges");
 }
 
 #[test]
@@ -168,7 +171,10 @@ fn a_source_gives_one_finding_under_its_own_name() {
     let source = ("perl", "5.36.0-7");
     let packages =
         ["libperl5.36", "perl", "perl-base"].map(|name| binary(name, "5.36.0-7", source));
-    let finding = one(matched(packages.to_vec(), &feeds));
+    let mut packages = packages.to_vec();
+    // A package that names no source is its own.
+    packages[1].source = None;
+    let finding = one(matched(packages, &feeds));
     assert_eq!(finding.package.as_ref().unwrap().name, "perl");
     assert_eq!(finding.title, "perl 5.36.0-7 and 2 more packages of perl");
     assert_eq!((finding.fixed, finding.remedy.as_str()), (None, "no fix yet"));
