@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, TableComponent, presets};
 
 use super::{Scan, plain};
 use crate::model::finding::{Counts, Finding, Kind, Severity};
@@ -34,7 +34,8 @@ pub fn table(scan: &Scan<'_>, width: u16, colour: bool) -> String {
 
 fn frame(width: u16, colour: bool, header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).remove_style(TableComponent::HorizontalLines);
+    table.remove_style(TableComponent::MiddleIntersections);
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.max(60));
     match colour {
         true => table.enforce_styling(),
@@ -56,7 +57,7 @@ fn findings(open: &[&Finding], width: u16, colour: bool) -> String {
             Cell::new(package.map_or(String::new(), |p| plain(&p.version))),
             Cell::new(finding.fixed.as_deref().map_or(String::new(), plain)),
             Cell::new(short(finding.layer.as_deref().unwrap_or_default())),
-            Cell::new(cut(&plain(&finding.title))),
+            Cell::new(cut(&plain(what(finding)))),
         ]);
     }
     table.to_string()
@@ -131,6 +132,14 @@ fn kind(kind: Kind) -> &'static str {
 
 fn short(digest: &str) -> String {
     plain(digest.rsplit(':').next().unwrap_or_default()).chars().take(8).collect()
+}
+
+/// The title without the package and version that stand in columns of their own.
+fn what(finding: &Finding) -> &str {
+    let Some(package) = &finding.package else { return &finding.title };
+    let named = format!("{} {}", package.name, package.version);
+    let rest = finding.title.strip_prefix(&named).unwrap_or(&finding.title);
+    rest.trim_start_matches([':', ' '])
 }
 
 fn cut(title: &str) -> String {

@@ -75,6 +75,10 @@ fn the_table_puts_the_worst_first_and_the_suppressed_below_with_their_reason() {
     assert!(at("check.cis-4.6") < at("CVE-2019-0002"));
     at("vulnerable_code_not_in_execute_path");
     at("01234567");
+    // Two tables with three rules each; rows are not ruled off from one another.
+    assert_eq!(text.lines().filter(|line| line.starts_with(['─', '═'])).count(), 6, "{text}");
+    let blank = |line: &str| line.chars().all(|c| " ─".contains(c)) && line.contains(' ');
+    assert!(!text.lines().any(blank), "{text}");
     at("not assessed: npm: no feed");
     at(
         "vulnerabilities: 1 critical; 1 with a fix, 1 known exploited; 1 failed check; 1 suppressed",
