@@ -86,7 +86,9 @@ pub(super) fn actions(report: &Report) -> Vec<Action<'_>> {
         .collect();
     repairs.sort_by_key(|(unblocks, _)| std::cmp::Reverse(*unblocks));
     actions.extend(repairs.into_iter().map(|(unblocks, image)| Action::Repair { image, unblocks }));
+    // Of an image with open secrets, the secrets' own action says that it is held.
     let held = report.images.iter().filter(with(Outcome::Held));
+    let held = held.filter(|image| secrets(image).is_none());
     actions.extend(held.map(|image| Action::Hold { image }));
     actions.extend(report.images.iter().filter_map(secrets));
     actions.extend(upgrades(report).into_iter().map(Action::Upgrade));

@@ -236,6 +236,7 @@ struct ActionRow {
     colour: &'static str,
     image: String,
     text: String,
+    held_by: String,
     class: &'static str,
     stage: String,
     unblocks: u64,
@@ -313,6 +314,7 @@ struct ImageRow {
     score: String,
     score_delta: String,
     grade: String,
+    judged: bool,
     counts: Counts,
     vulnerabilities: u64,
     took: String,
@@ -381,8 +383,10 @@ impl View {
         let night = &report.night;
         let verdict = verdict(report);
         let counts = sum_counts(report);
-        let failures: Vec<&ImageReport> =
-            report.images.iter().filter(|image| !is_good(image.result.outcome)).collect();
+        let failures: Vec<&ImageReport> = worst_outcome_first(report)
+            .into_iter()
+            .filter(|image| !is_good(image.result.outcome))
+            .collect();
         let moment = night.ended.unwrap_or(night.started);
         let justified = justified(report);
         let unassessed = unassessed(report);
@@ -692,6 +696,7 @@ fn actions(report: &Report, caps: &Caps, now: DateTime<Utc>) -> Section<ActionRo
         Action::Secret { image, secrets } => ActionRow {
             secret: true,
             closes: secrets.len() as u64,
+            held_by: clip(&image.result.held_by.join("; "), caps.text),
             text: listed(secrets.iter().map(|f| f.path.as_deref().unwrap_or(&f.id)), 3),
             colour: severity_colour(Severity::Critical),
             ..of_image(image)
@@ -888,7 +893,7 @@ pub(super) fn why(result: &ImageResult) -> String {
     }
 }
 
-fn images(report: &Report, caps: &Caps, details: &mut usize) -> Section<ImageRow> {
+fn worst_outcome_first(report: &Report) -> Vec<&ImageReport> {
     let mut order: Vec<&ImageReport> = report.images.iter().collect();
     order.sort_by_key(|image| match image.result.outcome {
         Outcome::Failed => 0,
@@ -896,7 +901,11 @@ fn images(report: &Report, caps: &Caps, details: &mut usize) -> Section<ImageRow
         Outcome::Held => 2,
         _ => 3,
     });
-    Section::of(&order, caps.rows, |image| image_row(image, caps, details))
+    order
+}
+
+fn images(report: &Report, caps: &Caps, details: &mut usize) -> Section<ImageRow> {
+    Section::of(&worst_outcome_first(report), caps.rows, |image| image_row(image, caps, details))
 }
 
 fn image_row(image: &ImageReport, caps: &Caps, details: &mut usize) -> ImageRow {
@@ -917,6 +926,7 @@ fn image_row(image: &ImageReport, caps: &Caps, details: &mut usize) -> ImageRow 
             .filter(|delta| delta.abs() >= 0.05)
             .map_or_else(String::new, signed),
         grade: clip(result.grade.as_deref().unwrap_or("–"), 5),
+        judged: result.grade.is_some(),
         counts: result.counts,
         vulnerabilities: result.counts.vulnerabilities(),
         took: took(result.took_ms),
