@@ -3,6 +3,8 @@
 mod addresses;
 mod depot;
 mod download;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
