@@ -164,7 +164,10 @@ async fn a_server_that_is_down_means_later() {
     let setting = format!("smtp://127.0.0.1:{port}");
     let transport = Transport::new(&setting, PathBuf::new(), None, &Options::default()).unwrap();
     let sent = send(&transport, "any").await;
-    assert!(matches!(&sent, Sent::Later { error } if error.contains(&port.to_string())), "{sent:?}");
+    assert!(
+        matches!(&sent, Sent::Later { error } if error.contains(&port.to_string())),
+        "{sent:?}"
+    );
 }
 
 #[tokio::test]
@@ -174,7 +177,8 @@ async fn a_folder_gets_whole_files_and_no_others() {
     let transport = Transport::new("folder", inside.clone(), None, &Options::default()).unwrap();
     let sent = transport.send("a@example.org", "b@example.org", MAIL, "../../etc/night-1").await;
     assert_eq!(sent, Sent::Accepted);
-    let names: Vec<_> = std::fs::read_dir(&inside).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let names: Vec<_> =
+        std::fs::read_dir(&inside).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names, ["_.._etc_night-1.eml"]);
     assert_eq!(std::fs::read(inside.join(&names[0])).unwrap(), MAIL);
 }

@@ -48,9 +48,11 @@ async fn nights(store: &Store, pipeline: &str, args: &Args) -> anyhow::Result<(N
     };
     let later = match &args.later {
         Some(id) => by_id(id)?,
-        None => nights.iter().find(ended).cloned().ok_or_else(|| {
-            anyhow::anyhow!("{pipeline} has no finished night yet")
-        })?,
+        None => nights
+            .iter()
+            .find(ended)
+            .cloned()
+            .ok_or_else(|| anyhow::anyhow!("{pipeline} has no finished night yet"))?,
     };
     let earlier = match &args.earlier {
         Some(id) => by_id(id)?,
@@ -69,15 +71,17 @@ fn document(earlier: &Night, later: &Night, diff: &Diff) -> serde_json::Value {
             .map(|(image, finding)| json!({"image": image, "finding": finding}))
             .collect::<Vec<_>>()
     };
-    let outcomes = diff.outcomes.iter().map(
-        |it| json!({"image": it.image, "before": it.before, "after": it.after}),
+    let outcomes = diff
+        .outcomes
+        .iter()
+        .map(|it| json!({"image": it.image, "before": it.before, "after": it.after}));
+    let scores = diff
+        .scores
+        .iter()
+        .map(|(image, before, after)| json!({"image": image, "before": before, "after": after}));
+    let status = diff.status.iter().map(
+        |(image, before, now)| json!({"image": image, "before": before.status, "finding": now}),
     );
-    let scores = diff.scores.iter().map(
-        |(image, before, after)| json!({"image": image, "before": before, "after": after}),
-    );
-    let status = diff.status.iter().map(|(image, before, now)| {
-        json!({"image": image, "before": before.status, "finding": now})
-    });
     json!({
         "earlier": earlier.id,
         "later": later.id,

@@ -88,9 +88,13 @@ fn word(freshness: Freshness, days: u64) -> String {
 
 fn table(state: &FeedState, now: chrono::DateTime<chrono::Utc>) -> String {
     let mut table = comfy_table::Table::new();
-    table
-        .load_preset(UTF8_HORIZONTAL_ONLY)
-        .set_header(["source", "records", "newest record", "age", "origin"]);
+    table.load_preset(UTF8_HORIZONTAL_ONLY).set_header([
+        "source",
+        "records",
+        "newest record",
+        "age",
+        "origin",
+    ]);
     for source in &state.sources {
         let as_of = source.as_of.map(|at| at.format("%Y-%m-%d").to_string());
         let age = source.as_of.map(|at| format!("{} days", (now - at).num_days()));

@@ -33,11 +33,11 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
     let pipeline = config.pipeline(&args.pipeline)?;
     let (store, blobs) = setup::ledger(config).await?;
     let night = match &args.night {
-        Some(id) => store
-            .night(id)
-            .await?
-            .filter(|night| night.pipeline == pipeline.name)
-            .with_context(|| format!("no night {id} of {}; see `midwatch history`", pipeline.name))?,
+        Some(id) => {
+            store.night(id).await?.filter(|night| night.pipeline == pipeline.name).with_context(
+                || format!("no night {id} of {}; see `midwatch history`", pipeline.name),
+            )?
+        }
         None => store
             .latest_night(&pipeline.name)
             .await?

@@ -88,9 +88,8 @@ pub async fn watched(
 
 /// Good where every image is released or reused.
 pub fn exit_of(report: &NightReport) -> Exit {
-    let bad = |outcome: Outcome| {
-        matches!(outcome, Outcome::Failed | Outcome::Blocked | Outcome::Held)
-    };
+    let bad =
+        |outcome: Outcome| matches!(outcome, Outcome::Failed | Outcome::Blocked | Outcome::Held);
     match report.images.iter().any(|image| bad(image.outcome)) {
         true => Exit::Bad,
         false => Exit::Good,

@@ -68,15 +68,17 @@ impl From<Bar> for Severity {
 pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
     let secrets = Arc::new(Secrets::new()?);
     let seen = secrets.clone();
-    let inventory =
-        inventory::read(config, &args.target, move |file| seen.inspect(file)).await?;
+    let inventory = inventory::read(config, &args.target, move |file| seen.inspect(file)).await?;
     let index = setup::feeds(config)?;
     let state = index.as_ref().map(|index| index.state()).unwrap_or_default();
     let mut found = inventory.secrets.clone();
     found.extend(secrets.environment(&inventory.config));
     found.extend(checks::checks(&inventory));
-    let mut unassessed: Vec<String> =
-        inventory.gaps.iter().map(|gap| format!("{} {}: {}", gap.kind, gap.path, gap.reason)).collect();
+    let mut unassessed: Vec<String> = inventory
+        .gaps
+        .iter()
+        .map(|gap| format!("{} {}: {}", gap.kind, gap.path, gap.reason))
+        .collect();
     match &index {
         Some(index) => {
             let matches = matching::vulnerabilities(&inventory, index.as_ref());

@@ -38,7 +38,8 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
     let site = Site { store: store.clone(), metrics: Metrics::default(), trouble: Arc::default() };
     let web = tokio::spawn(web::serve(listener, site.clone(), cancel.clone().cancelled_owned()));
     let mut ticks = ticker().await?;
-    let mut watch = Watch { config, store, blobs, transport, site, cancel, running: JoinSet::new() };
+    let mut watch =
+        Watch { config, store, blobs, transport, site, cancel, running: JoinSet::new() };
     watch.resume().await?;
     loop {
         tokio::select! {

@@ -107,7 +107,9 @@ pub enum Start {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another process runs a night of this pipeline.
-    #[error("a night of {pipeline} is running already ({source}); wait for it, or stop that process")]
+    #[error(
+        "a night of {pipeline} is running already ({source}); wait for it, or stop that process"
+    )]
     Running {
         /// The pipeline.
         pipeline: String,
@@ -181,7 +183,13 @@ pub async fn run(ctx: &Context, start: Start, mail: When) -> Result<NightReport,
     let (id, kind) = (opened.night.id.clone(), opened.night.kind);
     let resumed = opened.unfinished.is_some();
     ctx.tell(Event::Opened { night: id.clone(), kind, resumed });
-    tracing::info!(night = id, pipeline = ctx.pipeline.name, kind = kind.as_str(), resumed, "night opened");
+    tracing::info!(
+        night = id,
+        pipeline = ctx.pipeline.name,
+        kind = kind.as_str(),
+        resumed,
+        "night opened"
+    );
     let work_dir = ctx.data.join("work").join(&id);
     let ended = match prepare::prepare(ctx, &opened, &start, &work_dir).await {
         Ok(prepared) => conduct(ctx, &opened, &start, prepared, mail).await,
@@ -234,7 +242,9 @@ async fn open(ctx: &Context, start: &Start) -> Result<Opened, Error> {
         if !matches!(start, Start::Manual { fresh: true }) {
             return Ok(Opened { night: unfinished.night.clone(), unfinished: Some(unfinished) });
         }
-        store.fail_night(&unfinished.night.id, now, "given up for a new night (--new)", &[]).await?;
+        store
+            .fail_night(&unfinished.night.id, now, "given up for a new night (--new)", &[])
+            .await?;
     }
     let night = new_night(ctx, start, kind, now)?;
     store.open_night(&night).await?;

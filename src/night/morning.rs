@@ -240,13 +240,13 @@ impl Nights {
     /// The nights up to this one; this one comes from its images, for it may not be closed yet.
     fn trend_points(&self, zone: Tz) -> Vec<TrendPoint> {
         let rows = self.trend.iter().filter(|row| row.night.id < self.night.id);
-        let mut points: Vec<TrendPoint> = rows
-            .map(|row| point(&row.night, row.score, row.vulnerabilities, zone))
-            .collect();
+        let mut points: Vec<TrendPoint> =
+            rows.map(|row| point(&row.night, row.score, row.vulnerabilities, zone)).collect();
         let scores: Vec<f64> =
             self.images.iter().filter_map(|(image, ..)| image.result.score).collect();
         let mean = scores.iter().sum::<f64>() / scores.len() as f64;
-        let open = self.images.iter().map(|(image, ..)| image.result.counts.vulnerabilities()).sum();
+        let open =
+            self.images.iter().map(|(image, ..)| image.result.counts.vulnerabilities()).sum();
         points.push(point(&self.night, (!scores.is_empty()).then_some(mean), open, zone));
         points
     }

@@ -58,8 +58,9 @@ pub(super) struct Prepared {
 impl Prepared {
     /// The plan's entry of an image.
     pub fn planned(&self, name: &str) -> Result<&Planned, Error> {
-        self.plan.images.iter().find(|planned| planned.name == name).ok_or_else(|| {
-            Error::Stopped { night: String::new(), reason: format!("{name} is not in the plan") }
+        self.plan.images.iter().find(|planned| planned.name == name).ok_or_else(|| Error::Stopped {
+            night: String::new(),
+            reason: format!("{name} is not in the plan"),
         })
     }
 
@@ -117,7 +118,8 @@ pub(super) async fn prepare(
     let unfinished = opened.unfinished.as_ref();
     let daemon = connect(ctx).await?;
     let feeds = night_feeds(ctx, night.started);
-    if ctx.pipeline.policy.stale_feeds == StaleFeeds::Refuse && feeds.freshness != Freshness::Fresh {
+    if ctx.pipeline.policy.stale_feeds == StaleFeeds::Refuse && feeds.freshness != Freshness::Fresh
+    {
         return Err(Halt::Stop(refusal(ctx, &feeds)));
     }
     let at = unfinished.map(|_| night.commit.clone()).filter(|commit| !commit.is_empty());
@@ -196,7 +198,9 @@ pub async fn preview(ctx: &Context) -> Result<(Plan, Vec<BrokenImage>), Error> {
     let last = ctx.store.last_builds(&ctx.pipeline.name).await?;
     let start = Start::Manual { fresh: true };
     let (bases, platform_of) = match &daemon {
-        Some(daemon) => (Bases::resolve(ctx, daemon, &contents).await.map_err(halted)?, Some(daemon)),
+        Some(daemon) => {
+            (Bases::resolve(ctx, daemon, &contents).await.map_err(halted)?, Some(daemon))
+        }
         None => (Bases::unknown(ctx, &contents)?, None),
     };
     let plan = plan_of(ctx, platform_of, &checkout, &contents, &bases, &last, &start).await?;
@@ -396,7 +400,9 @@ async fn plan_of(
     let mut known = BTreeMap::new();
     for (name, build) in last {
         let exists = match daemon {
-            Some(daemon) if !build.digest.is_empty() => daemon.inspect(&build.digest).await?.is_some(),
+            Some(daemon) if !build.digest.is_empty() => {
+                daemon.inspect(&build.digest).await?.is_some()
+            }
             _ => false,
         };
         known.insert(name.clone(), last_build(build, exists));
@@ -472,7 +478,8 @@ fn known_ids(
 
 /// The digest of an outside base for a label, `reference@digest`.
 pub(super) fn referenced(outside: &[Outside], reference: &str) -> String {
-    let digest = outside.iter().find(|it| it.reference == reference).and_then(|it| it.digest.clone());
+    let digest =
+        outside.iter().find(|it| it.reference == reference).and_then(|it| it.digest.clone());
     match digest {
         Some(digest) => format!("{reference}@{digest}"),
         None => reference.to_owned(),

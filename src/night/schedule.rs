@@ -41,7 +41,10 @@ pub fn due(pipeline: &Pipeline, noted: Option<DateTime<Utc>>, now: DateTime<Utc>
 pub fn remark(due: &Due, noted: Option<DateTime<Utc>>) -> Option<String> {
     let since = noted?.format("%Y-%m-%d %H:%M UTC");
     (due.missed > 0).then(|| {
-        format!("{} scheduled nights were missed since {since}; this one makes up for them", due.missed)
+        format!(
+            "{} scheduled nights were missed since {since}; this one makes up for them",
+            due.missed
+        )
     })
 }
 

@@ -220,10 +220,7 @@ impl<'a> Work<'a> {
     }
 
     fn interrupted(&self) -> Error {
-        Error::Interrupted {
-            pipeline: self.night.pipeline.clone(),
-            night: self.night.id.clone(),
-        }
+        Error::Interrupted { pipeline: self.night.pipeline.clone(), night: self.night.id.clone() }
     }
 
     /// Admission by free space, where the daemon keeps images and where midwatch writes.
@@ -333,7 +330,8 @@ impl<'a> Work<'a> {
             BaseTarget::Resource(tag) => format!("resource image {tag} is not on the daemon"),
             BaseTarget::Outside(reference) => {
                 let outside = self.prepared.plan.outside.iter();
-                let error = outside.filter(|it| it.reference == *reference).find_map(|it| it.error.clone());
+                let error =
+                    outside.filter(|it| it.reference == *reference).find_map(|it| it.error.clone());
                 format!("base {reference}: {}", error.unwrap_or_else(|| "not available".into()))
             }
         };
@@ -555,12 +553,14 @@ impl<'a> Work<'a> {
     fn keep(&self, result: &ImageResult) {
         let folder = image_folder(self.ctx, &self.night.id, &result.name);
         let named = [(&result.sbom, "sbom.cdx.json"), (&result.log, "build.log")];
-        for (digest, name) in named.into_iter().filter_map(|(it, name)| Some((it.as_ref()?, name))) {
-            let linked = self.ctx.blobs.path(digest).map_err(std::io::Error::other).and_then(|blob| {
-                fs::create_dir_all(&folder)?;
-                let _ = fs::remove_file(folder.join(name));
-                fs::hard_link(blob, folder.join(name))
-            });
+        for (digest, name) in named.into_iter().filter_map(|(it, name)| Some((it.as_ref()?, name)))
+        {
+            let linked =
+                self.ctx.blobs.path(digest).map_err(std::io::Error::other).and_then(|blob| {
+                    fs::create_dir_all(&folder)?;
+                    let _ = fs::remove_file(folder.join(name));
+                    fs::hard_link(blob, folder.join(name))
+                });
             if let Err(error) = linked {
                 tracing::warn!(%error, image = result.name, "no link to {name}");
             }

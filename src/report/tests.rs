@@ -14,7 +14,11 @@ fn show() {
         std::fs::write(folder.join(format!("{name}.html")), &rendered.html).unwrap();
         std::fs::write(folder.join(format!("{name}.txt")), &rendered.text).unwrap();
         println!("{} ({} bytes)", rendered.subject, rendered.html.len());
-        std::fs::write(folder.join(format!("{name}.page.html")), page(&report, &sample::meta()).unwrap()).unwrap();
+        std::fs::write(
+            folder.join(format!("{name}.page.html")),
+            page(&report, &sample::meta()).unwrap(),
+        )
+        .unwrap();
         println!("{}", terminal(&report, 120, false));
     }
 }

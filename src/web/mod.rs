@@ -46,15 +46,28 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("midwatch");
         let (nights, stopped) = (Family::default(), Family::default());
-        let (images, last_end, duration) = (Family::default(), Family::default(), Family::default());
+        let (images, last_end, duration) =
+            (Family::default(), Family::default(), Family::default());
         let (running, feed_age, pending) = (Family::default(), Family::default(), Gauge::default());
         registry.register("nights", "Nights that came to their end", nights.clone());
         registry.register("nights_stopped", "Nights that could not be done", stopped.clone());
         registry.register("images", "Images of the last night by outcome", images.clone());
-        registry.register("last_night_end_seconds", "Unix time of the last night's end", last_end.clone());
-        registry.register("last_night_duration_seconds", "Length of the last night", duration.clone());
+        registry.register(
+            "last_night_end_seconds",
+            "Unix time of the last night's end",
+            last_end.clone(),
+        );
+        registry.register(
+            "last_night_duration_seconds",
+            "Length of the last night",
+            duration.clone(),
+        );
         registry.register("night_running", "1 while a night runs", running.clone());
-        registry.register("feed_age_hours", "Age of the oldest feed at the last night", feed_age.clone());
+        registry.register(
+            "feed_age_hours",
+            "Age of the oldest feed at the last night",
+            feed_age.clone(),
+        );
         registry.register("outbox_pending", "Mails that wait", pending.clone());
         let registry = Arc::new(registry);
         Self { nights, stopped, images, last_end, duration, running, feed_age, pending, registry }
@@ -93,10 +106,8 @@ impl Metrics {
             (Outcome::Skipped, night.skipped),
         ];
         for (outcome, sum) in sums {
-            let label = OutcomeLabel {
-                pipeline: night.pipeline.clone(),
-                outcome: outcome.as_str().into(),
-            };
+            let label =
+                OutcomeLabel { pipeline: night.pipeline.clone(), outcome: outcome.as_str().into() };
             self.images.get_or_create(&label).set(sum as i64);
         }
     }
