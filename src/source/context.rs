@@ -104,7 +104,7 @@ fn ignore(
 fn kept(ignore: &Ignore, folder: &str, entries: &[Entry]) -> Vec<ContextFile> {
     let mut matches: BTreeMap<String, Matched> = BTreeMap::new();
     let mut files: BTreeMap<&str, ContextFile> = BTreeMap::new();
-    for (path, entry) in by_folder(folder, entries) {
+    for (path, entry) in inside(folder, entries) {
         let parent = matches.get(walk::folder_of(path)).cloned().unwrap_or_default();
         let matched = ignore.matched(&parent, path);
         let out = ignore.excludes(&matched);
@@ -125,11 +125,8 @@ fn kept(ignore: &Ignore, folder: &str, entries: &[Entry]) -> Vec<ContextFile> {
     files.into_values().collect()
 }
 
-/// Folders before what lies in them: `a.b` sorts between `a` and `a/b`, which does no harm here.
-fn by_folder<'a>(
-    folder: &'a str,
-    entries: &'a [Entry],
-) -> impl Iterator<Item = (&'a str, &'a Entry)> {
+/// Files and folders with their paths inside the context, a folder before what lies in it.
+fn inside<'a>(folder: &'a str, entries: &'a [Entry]) -> impl Iterator<Item = (&'a str, &'a Entry)> {
     entries
         .iter()
         .filter(|entry| matches!(entry.kind, Kind::File | Kind::Folder))

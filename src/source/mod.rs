@@ -18,6 +18,8 @@ mod remote;
 mod resource;
 mod rules;
 mod signature;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod vex;
 mod walk;

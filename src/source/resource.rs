@@ -19,7 +19,7 @@ const OWN_REGISTRY: &str = "registry1.dso.mil";
 /// `name[:tag][@digest]` as the daemon takes it.
 static REFERENCE: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"^[A-Za-z0-9](?:[A-Za-z0-9._/-]|:[0-9]+/)*[A-Za-z0-9](?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha(?:256|512):[0-9a-f]{64,128})?$",
+        r"^[A-Za-z0-9](?:(?:[A-Za-z0-9._/-]|:[0-9]+/)*[A-Za-z0-9])?(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha(?:256|512):[0-9a-f]{64,128})?$",
     )
 });
 
