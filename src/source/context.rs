@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::findings::Findings;
 use super::ignore::{Ignore, Matched};
 use super::walk::{self, Entry, Kind};
-use crate::model::source::{ContextFile, ContextKind};
+use crate::model::source::{ContextFile, ContextKind, Violation};
 
 /// Most entries of a context.
 const MAX_ENTRIES: usize = 200_000;
@@ -47,7 +47,7 @@ pub(super) fn list(
     top: &Path,
     folder: &str,
     entries: &[Entry],
-    found: &mut Vec<crate::model::source::Violation>,
+    found: &mut Vec<Violation>,
     prefix: &str,
 ) -> Vec<ContextFile> {
     let ignore = ignore(top, folder, entries, found, prefix);
@@ -67,7 +67,7 @@ fn ignore(
     top: &Path,
     folder: &str,
     entries: &[Entry],
-    found: &mut Vec<crate::model::source::Violation>,
+    found: &mut Vec<Violation>,
     prefix: &str,
 ) -> Ignore {
     for name in ["Dockerfile.dockerignore", ".dockerignore"] {
