@@ -125,7 +125,9 @@ pub enum Error {
         message: String,
     },
     /// The tree is beyond all bounds.
-    #[error("the commit holds more than {entries} entries or {bytes} bytes")]
+    #[error(
+        "the tree holds more than {entries} entries or {bytes} bytes; name a smaller part of it by source.folder or split the repository"
+    )]
     TooLarge {
         /// Most entries.
         entries: usize,
