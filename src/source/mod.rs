@@ -125,9 +125,7 @@ pub enum Error {
         message: String,
     },
     /// The tree is beyond all bounds.
-    #[error(
-        "the tree holds more than {entries} entries or {bytes} bytes; name a smaller part of it by source.folder or split the repository"
-    )]
+    #[error("the tree holds more than {entries} entries or {bytes} bytes; split the repository")]
     TooLarge {
         /// Most entries.
         entries: usize,
