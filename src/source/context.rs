@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::findings::Findings;
 use super::ignore::{Ignore, Matched};
 use super::walk::{self, Entry, Kind};
-use crate::model::source::{ContextFile, ContextKind};
+use crate::model::source::{ContextFile, ContextKind, Violation};
 
 /// Most entries of a context.
 const MAX_ENTRIES: usize = 200_000;
@@ -47,7 +47,7 @@ pub(super) fn list(
     top: &Path,
     folder: &str,
     entries: &[Entry],
-    found: &mut Vec<crate::model::source::Violation>,
+    found: &mut Vec<Violation>,
     prefix: &str,
 ) -> Vec<ContextFile> {
     let ignore = ignore(top, folder, entries, found, prefix);
@@ -67,7 +67,7 @@ fn ignore(
     top: &Path,
     folder: &str,
     entries: &[Entry],
-    found: &mut Vec<crate::model::source::Violation>,
+    found: &mut Vec<Violation>,
     prefix: &str,
 ) -> Ignore {
     for name in ["Dockerfile.dockerignore", ".dockerignore"] {
@@ -104,7 +104,7 @@ fn ignore(
 fn kept(ignore: &Ignore, folder: &str, entries: &[Entry]) -> Vec<ContextFile> {
     let mut matches: BTreeMap<String, Matched> = BTreeMap::new();
     let mut files: BTreeMap<&str, ContextFile> = BTreeMap::new();
-    for (path, entry) in by_folder(folder, entries) {
+    for (path, entry) in inside(folder, entries) {
         let parent = matches.get(walk::folder_of(path)).cloned().unwrap_or_default();
         let matched = ignore.matched(&parent, path);
         let out = ignore.excludes(&matched);
@@ -125,11 +125,8 @@ fn kept(ignore: &Ignore, folder: &str, entries: &[Entry]) -> Vec<ContextFile> {
     files.into_values().collect()
 }
 
-/// Folders before what lies in them: `a.b` sorts between `a` and `a/b`, which does no harm here.
-fn by_folder<'a>(
-    folder: &'a str,
-    entries: &'a [Entry],
-) -> impl Iterator<Item = (&'a str, &'a Entry)> {
+/// Files and folders with their paths inside the context, a folder before what lies in it.
+fn inside<'a>(folder: &'a str, entries: &'a [Entry]) -> impl Iterator<Item = (&'a str, &'a Entry)> {
     entries
         .iter()
         .filter(|entry| matches!(entry.kind, Kind::File | Kind::Folder))

@@ -39,7 +39,7 @@ pub fn parse_dockerfile(text: &str) -> Result<Dockerfile, DockerfileError> {
 /// The source of an `ADD` that is fetched over the network: `http(s)`, git.
 pub(super) fn is_remote(source: &str) -> bool {
     let lower = source.to_ascii_lowercase();
-    ["http://", "https://", "ftp://", "git://", "ssh://", "git@", "github.com/"]
+    ["http://", "https://", "ftp://", "git://", "ssh://", "git@"]
         .iter()
         .any(|prefix| lower.starts_with(prefix))
 }

@@ -19,6 +19,9 @@ use crate::model::source::{BrokenImage, ImageSource, Level, Violation};
 /// Most bytes of a Dockerfile.
 const MAX_DOCKERFILE: u64 = 1 << 20;
 
+/// Most submodules that are looked at.
+const MAX_SUBMODULES: usize = 1000;
+
 /// One image as far as it could be read.
 struct Image {
     source: ImageSource,
@@ -101,6 +104,7 @@ fn submodules(dir: &Path, prefix: &str) -> BTreeSet<String> {
             false => path.strip_prefix(prefix)?.strip_prefix('/').map(str::to_owned),
         })
         .filter(|path| !path.is_empty())
+        .take(MAX_SUBMODULES)
         .collect()
 }
 
@@ -137,9 +141,9 @@ fn nested(path: &str, has_manifest: bool, folders: &BTreeMap<String, bool>) -> V
     if !has_manifest {
         return Vec::new();
     }
-    let others = folders.iter().filter(|(other, _)| other.as_str() != path);
     let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
-    others.filter(|(other, _)| other.starts_with(&prefix)).map(|(other, _)| other.clone()).collect()
+    let below = folders.range(prefix.clone()..).take_while(|(other, _)| other.starts_with(&prefix));
+    below.map(|(other, _)| other).filter(|other| *other != path).cloned().collect()
 }
 
 fn image(folder: &Folder<'_>, has_manifest: bool, settings: Settings<'_>, hash: bool) -> Image {

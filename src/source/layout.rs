@@ -62,13 +62,14 @@ pub(super) fn check(folder: &Folder<'_>) -> Vec<Violation> {
         });
     }
     for path in folder.submodules {
-        let within = walk::join(path, "").trim_end_matches('/') == folder.path
+        let within = *path == folder.path
             || path.starts_with(&format!("{}/", folder.path))
             || folder.path.is_empty()
             || folder.path.starts_with(&format!("{path}/"));
-        let refused =
-            |entry: &Entry| entry.path == *path && matches!(entry.kind, Kind::Refused(..));
-        if within && !folder.entries.iter().any(refused) {
+        let at =
+            folder.entries.binary_search_by(|entry| entry.path.as_bytes().cmp(path.as_bytes()));
+        let refused = at.is_ok_and(|at| matches!(folder.entries[at].kind, Kind::Refused(..)));
+        if within && !refused {
             folder.add(&mut list, path, |found| submodule(found, "listed in .gitmodules"));
         }
     }

@@ -18,6 +18,8 @@ mod remote;
 mod resource;
 mod rules;
 mod signature;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod vex;
 mod walk;
@@ -123,7 +125,7 @@ pub enum Error {
         message: String,
     },
     /// The tree is beyond all bounds.
-    #[error("the commit holds more than {entries} entries or {bytes} bytes")]
+    #[error("the tree holds more than {entries} entries or {bytes} bytes; split the repository")]
     TooLarge {
         /// Most entries.
         entries: usize,
@@ -172,7 +174,11 @@ pub struct Contents {
     pub violations: Vec<Violation>,
 }
 
-/// Checks out `spec.branch` (or the commit `at`) into the fresh folder `work`, by way of a bare mirror in `cache`.
+/// Checks out `spec.branch` (or the commit `at`) into the folder `work`, by way of a bare mirror in `cache`.
+///
+/// `work` is emptied first and belongs to the caller afterwards; nothing of the repository is executed. A commit `at`
+/// that the mirror has needs no server. `credentials` are user and password for https. `cancel` is looked at while
+/// bytes move; a silent server ends after two minutes.
 ///
 /// # Errors
 /// Where the repository cannot be had, or its commit is not signed as asked.

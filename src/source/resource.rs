@@ -19,7 +19,7 @@ const OWN_REGISTRY: &str = "registry1.dso.mil";
 /// `name[:tag][@digest]` as the daemon takes it.
 static REFERENCE: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"^[A-Za-z0-9](?:[A-Za-z0-9._/-]|:[0-9]+/)*[A-Za-z0-9](?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha(?:256|512):[0-9a-f]{64,128})?$",
+        r"^[A-Za-z0-9](?:(?:[A-Za-z0-9._/-]|:[0-9]+/)*[A-Za-z0-9])?(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha(?:256|512):[0-9a-f]{64,128})?$",
     )
 });
 
@@ -57,7 +57,7 @@ fn one(line: usize, entries: &[(Key, Node)], found: &mut Findings) -> Option<Res
     found.unknown("resources", entries, &KEYS);
     let urls = addresses(line, entries, found);
     let shape = shape(urls.first()?);
-    if urls.iter().any(|(_, url)| url.contains(OWN_REGISTRY)) {
+    if urls.iter().any(|(_, url)| host(url).eq_ignore_ascii_case(OWN_REGISTRY)) {
         let help = "use it as BASE_IMAGE, or as a stage `FROM ${BASE_REGISTRY}/…`";
         let message = format!("the resource points back at {OWN_REGISTRY}");
         found.hard(line, "manifest.resources.own-registry", message, help);
@@ -151,6 +151,14 @@ fn shape(first: &(usize, String)) -> Shape {
     } else {
         Shape::Image
     }
+}
+
+/// The host of an address, without port.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    host.split(':').next().unwrap_or_default()
 }
 
 /// Whether the address may be used.

@@ -154,11 +154,8 @@ fn local(source: &Spanned, around: &Around<'_>, found: &mut Findings) {
         .resources
         .iter()
         .any(|resource| matches!(&resource.kind, ResourceKind::File(name) if *name == path));
-    let held = |file: &ContextFile| file.path == path;
-    if declared
-        || around.context.binary_search_by(|file| file.path.as_str().cmp(&path)).is_ok()
-        || around.context.iter().any(held)
-    {
+    let listed = around.context.binary_search_by(|file| file.path.as_str().cmp(&path));
+    if declared || listed.is_ok() {
         return;
     }
     let (message, help) = match around.all.contains(path.as_str()) {

@@ -24,7 +24,7 @@ pub(super) const MAX_PATH: usize = 1024;
 /// Most bytes of one file.
 const MAX_FILE: usize = 2 << 30;
 /// Most bytes of one tree.
-const MAX_TOTAL: u64 = 64 << 30;
+pub(super) const MAX_TOTAL: u64 = 64 << 30;
 /// Most entries of one tree.
 const MAX_ENTRIES: usize = 1_000_000;
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 
 use super::Error;
-use super::tree::{MAX_DEPTH, MAX_PATH, REFUSED};
+use super::tree::{MAX_DEPTH, MAX_PATH, MAX_TOTAL, REFUSED};
 
 /// Most entries of one tree.
 const MAX_ENTRIES: usize = 1_000_000;
@@ -65,7 +65,7 @@ pub(super) fn walk(top: &Path) -> Result<Vec<Entry>, Error> {
             }
             entries.push(entry);
             if entries.len() > MAX_ENTRIES {
-                return Err(Error::TooLarge { entries: MAX_ENTRIES, bytes: u64::MAX });
+                return Err(Error::TooLarge { entries: MAX_ENTRIES, bytes: MAX_TOTAL });
             }
         }
     }
