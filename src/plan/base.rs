@@ -169,10 +169,10 @@ pub(super) fn bases(
 }
 
 /// The stage whose base the last stage stands on, through `FROM stage`.
-fn bottom(scope: &Scope, stages: &[Stage]) -> Option<usize> {
+fn bottom(scope: &Scope<'_>, stages: &[Stage]) -> Option<usize> {
     let mut place = stages.len().checked_sub(1)?;
     while let Some(below) =
-        scope.global(&stages[place].from.value).ok().and_then(|n| stage_named(&stages[..place], &n))
+        scope.expand(&stages[place].from.value).ok().and_then(|n| stage_named(&stages[..place], &n))
     {
         place = below;
     }
@@ -188,14 +188,14 @@ fn stage_named(earlier: &[Stage], name: &str) -> Option<usize> {
 struct Reader<'a> {
     repository: &'a Repository<'a>,
     image: &'a ImageSource,
-    scope: &'a Scope,
+    scope: &'a Scope<'a>,
     triggers: Triggers<'a>,
 }
 
 impl Reader<'_> {
     fn stage(&self, place: usize, stage: &Stage, last: bool, uses: &mut Vec<Use>) {
         let earlier = &self.image.dockerfile.stages[..place];
-        let name = self.scope.global(&stage.from.value);
+        let name = self.scope.expand(&stage.from.value);
         let inner = self.scope.inside(&stage.args);
         let triggers = match name.as_deref().ok().and_then(|name| stage_named(earlier, name)) {
             Some(below) => texts(&earlier[below].onbuild),
@@ -222,10 +222,10 @@ impl Reader<'_> {
         earlier: &[Stage],
         text: &str,
         span: Option<Range<usize>>,
-        scope: &Scope,
+        scope: &Scope<'_>,
         uses: &mut Vec<Use>,
     ) {
-        let name = scope.global(text);
+        let name = scope.expand(text);
         if let Ok(name) = &name {
             let number = !name.is_empty() && name.bytes().all(|c| c.is_ascii_digit());
             if number || stage_named(earlier, name).is_some() {
@@ -403,21 +403,23 @@ fn trigger_sources(trigger: &str) -> Vec<&str> {
 }
 
 /// Values of variables while a Dockerfile is read.
-#[derive(Debug, Clone, Default)]
-struct Scope {
+#[derive(Debug, Default)]
+struct Scope<'a> {
+    /// What surrounds a stage.
+    outer: Option<&'a Scope<'a>>,
     values: BTreeMap<String, String>,
-    overrides: BTreeMap<String, String>,
+    overrides: Option<&'a BTreeMap<String, String>>,
     /// The Dockerfile's own default of `BASE_REGISTRY`.
     registry: String,
     /// What went wrong in a default, for whoever needs the variable.
     error: Option<String>,
 }
 
-impl Scope {
-    fn of(image: &ImageSource, own_platform: Option<&str>) -> Self {
+impl<'a> Scope<'a> {
+    fn of(image: &'a ImageSource, own_platform: Option<&str>) -> Self {
         let platform = architecture(&image.manifest.architecture);
         let own = own_platform.unwrap_or("linux/amd64");
-        let mut scope = Self { overrides: image.manifest.args.clone(), ..Self::default() };
+        let mut scope = Self { overrides: Some(&image.manifest.args), ..Self::default() };
         scope.set_platform("TARGET", platform.unwrap_or(own));
         scope.set_platform("BUILD", own);
         for arg in &image.dockerfile.args {
@@ -436,7 +438,7 @@ impl Scope {
     }
 
     fn declare(&mut self, arg: &Arg) {
-        let default = arg.default.as_ref().map(|text| self.global(text)).transpose();
+        let default = arg.default.as_ref().map(|text| self.expand(text)).transpose();
         let default = default.unwrap_or_else(|error| {
             self.error.get_or_insert(format!("ARG {} in line {}: {error}", arg.name, arg.line));
             None
@@ -444,27 +446,31 @@ impl Scope {
         if arg.name == "BASE_REGISTRY" {
             self.registry = default.unwrap_or_default();
             self.values.insert(arg.name.clone(), MARK.to_string());
-        } else if let Some(value) = self.overrides.get(&arg.name).cloned().or(default) {
+        } else if let Some(value) = self.given(&arg.name).or(default) {
             self.values.insert(arg.name.clone(), value);
         }
     }
 
+    fn given(&self, name: &str) -> Option<String> {
+        self.overrides.and_then(|args| args.get(name)).cloned()
+    }
+
     /// Inside a stage its own arguments count as well; Docker itself takes no variables there.
-    fn inside(&self, args: &[Arg]) -> Self {
-        let mut scope = self.clone();
-        for arg in args
-            .iter()
-            .filter(|arg| arg.default.is_some() || self.overrides.contains_key(&arg.name))
-        {
-            if arg.name != "BASE_REGISTRY" {
-                scope.declare(arg);
-            }
+    fn inside(&'a self, args: &[Arg]) -> Self {
+        let mut scope = Self { outer: Some(self), overrides: self.overrides, ..Self::default() };
+        for arg in args.iter().filter(|arg| arg.name != "BASE_REGISTRY") {
+            scope.declare(arg);
         }
         scope
     }
 
-    fn global(&self, text: &str) -> Result<String, String> {
-        expand(text, &|name| self.values.get(name).cloned())
+    fn value(&self, name: &str) -> Option<String> {
+        let here = self.values.get(name).cloned();
+        here.or_else(|| self.outer.and_then(|outer| outer.value(name)))
+    }
+
+    fn expand(&self, text: &str) -> Result<String, String> {
+        expand(text, &|name| self.value(name))
     }
 
     fn platform(&self, text: &str) -> Option<String> {
