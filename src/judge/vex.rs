@@ -144,7 +144,7 @@ impl Reader<'_> {
         };
         let shared = components(object.get("subcomponents"))?;
         if products.is_empty() {
-            return self.beside(shared);
+            return Ok(vec![Group { products: Vec::new(), components: shared }]);
         }
         let mut groups: Vec<Group> = Vec::new();
         for product in products.iter().take(MAX_IDS) {
@@ -159,13 +159,6 @@ impl Reader<'_> {
             return Err(format!("it has {} products, at most {MAX_IDS} are read", products.len()));
         }
         Ok(groups)
-    }
-
-    fn beside(&self, components: Vec<String>) -> Result<Vec<Group>, String> {
-        if self.document.folder.is_none() {
-            return Err("it names no product, and lies beside no image".into());
-        }
-        Ok(vec![Group { products: Vec::new(), components }])
     }
 
     /// A package as the product is a component of the image beside it, or of any image.
