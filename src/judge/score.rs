@@ -9,7 +9,7 @@
 //! held between 0 and 100 and rounded to one decimal. Grades: A from 90, B from 80, C from 70, D from
 //! 60, E from 40, else F; N/A where nothing could be assessed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::advisory::Freshness;
 use crate::model::finding::{Finding, Kind, Severity, Status};
@@ -61,6 +61,8 @@ pub(super) fn score(
     if inventory.packages.is_empty() && inventory.gaps.is_empty() {
         notes.push("no packages found: what the image holds was not looked up".to_owned());
     }
+    let mut seen = BTreeSet::new();
+    notes.retain(|note| seen.insert(note.clone()));
     let more = notes.len().saturating_sub(MAX_NOTES);
     notes.truncate(MAX_NOTES);
     if more > 0 {
@@ -353,6 +355,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn every_point_is_traced(findings in proptest::collection::vec(any_finding(), 0..150)) {
             let (value, taken) = scored(&findings);

@@ -628,6 +628,8 @@ fn findings_stand_worst_first() {
 }
 
 proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
     #[test]
     fn rubbish_never_panics(text in r#"[\[\]{}":,a-z0-9@#/. ]{0,200}"#) {
         let (valid, checks) = parse("v", Some("os/curl"), &text);

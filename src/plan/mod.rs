@@ -8,6 +8,7 @@ mod key;
 mod pin;
 mod reason;
 mod reference;
+mod scope;
 mod select;
 #[cfg(test)]
 mod tests;
