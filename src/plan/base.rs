@@ -297,24 +297,20 @@ impl Reader<'_> {
         let itself = name.as_deref() == Some(&self.image.name);
         let tagged = name.map(|name| self.tagged(&name, reference.tag_or_latest()));
         match tagged {
-            Some(Ok(target)) if !itself || self.is_circle(own, path) => target,
-            Some(Ok(_)) => self.outside(joined, relative, Some(self.not_itself())),
+            Some(Ok(target)) if !itself || self.is_circle(own, path, relative) => target,
+            Some(Ok(_)) => self.namesake(joined, relative),
             Some(Err(hint)) => self.outside(joined, relative, Some(hint)),
             None => self.outside(joined, relative, None),
         }
     }
 
-    fn not_itself(&self) -> String {
-        format!("image {} cannot be its own base, so this must be an outside one", self.image.name)
-    }
-
     /// Whether a reference to the image itself can mean nothing else: it stands below the pipeline's
     /// registry, and the Dockerfile names no other one.
-    fn is_circle(&self, own: bool, path: &str) -> bool {
+    fn is_circle(&self, own: bool, path: &str, relative: Option<&str>) -> bool {
         let (name, registry) = (self.image.name.as_str(), self.repository.registry);
         let exact = path == name || below(path, self.repository.registry_path()) == Some(name);
         let default = self.scope.registry.trim_end_matches('/');
-        own && exact && (default.is_empty() || default == registry)
+        own && exact && (relative.is_none() || default.is_empty() || default == registry)
     }
 
     fn declares(&self, tag: &str) -> bool {
@@ -340,12 +336,17 @@ impl Reader<'_> {
     }
 
     fn outside(&self, joined: &str, relative: Option<&str>, hint: Option<String>) -> Target {
-        let mut candidates = self.candidates(joined, relative);
-        if hint.as_ref() == Some(&self.not_itself()) {
-            let registry = self.repository.registry;
-            candidates.retain(|text| below(text, registry).is_none());
-        }
+        let candidates = self.candidates(joined, relative);
         Target::Outside { key: joined.into(), candidates, hint }
+    }
+
+    /// An outside image of the same name; never the one that a night before put into the registry.
+    fn namesake(&self, joined: &str, relative: Option<&str>) -> Target {
+        let mut candidates = self.candidates(joined, relative);
+        candidates.retain(|text| below(text, self.repository.registry).is_none());
+        let name = &self.image.name;
+        let hint = format!("image {name} cannot be its own base, so this must be an outside one");
+        Target::Outside { key: joined.into(), candidates, hint: Some(hint) }
     }
 
     fn tagged(&self, name: &str, tag: &str) -> Result<Target, String> {
