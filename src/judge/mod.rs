@@ -10,6 +10,7 @@ mod tests;
 mod vex;
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use chrono::{DateTime, Utc};
 
@@ -54,6 +55,17 @@ pub struct JudgeInput<'a> {
     pub unassessed: &'a [String],
     /// The time of the judgement.
     pub now: DateTime<Utc>,
+}
+
+impl fmt::Debug for JudgeInput<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JudgeInput")
+            .field("image", &self.image)
+            .field("digest", &self.digest)
+            .field("findings", &self.findings.len())
+            .field("now", &self.now)
+            .finish_non_exhaustive()
+    }
 }
 
 /// An image as statements may name it.

@@ -1,6 +1,6 @@
 //! Package URLs as statements and inventories write them, and whether two mean the same package.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::str::FromStr;
 
 use packageurl::PackageUrl;
@@ -127,12 +127,43 @@ impl Present {
     }
 }
 
+/// The packages of an image, found by their own and their source package's name.
+#[derive(Debug, Default)]
+pub(super) struct Installed {
+    packages: Vec<Present>,
+    by_name: HashMap<String, Vec<usize>>,
+}
+
+impl Installed {
+    pub(super) fn of(packages: &[Package]) -> Self {
+        let mut installed = Self::default();
+        for package in packages.iter().filter_map(Present::of_inventory) {
+            let place = installed.packages.len();
+            let source = package.source.as_ref().map(|(name, _)| name.clone());
+            for name in std::iter::once(package.purl.name.clone()).chain(source) {
+                installed.by_name.entry(name).or_default().push(place);
+            }
+            installed.packages.push(package);
+        }
+        installed
+    }
+
+    /// Whether a package is there that a component means.
+    pub(super) fn has(&self, component: &Purl) -> bool {
+        let named = self.by_name.get(&component.name);
+        named.into_iter().flatten().any(|place| self.packages[*place].is(component))
+    }
+}
+
 /// The components that count: one without a version gives way to the same package with one.
 pub(super) fn narrow(components: &[String]) -> Vec<Purl> {
+    let name = |purl: &Purl| (purl.kind.clone(), purl.namespace.clone(), purl.name.clone());
     let all: Vec<Purl> = components.iter().filter_map(|text| Purl::parse(text)).collect();
-    let versioned =
-        |purl: &Purl| all.iter().any(|other| other.version.is_some() && other.same_package(purl));
-    all.iter().filter(|purl| purl.version.is_some() || !versioned(purl)).cloned().collect()
+    let versioned: HashSet<_> =
+        all.iter().filter(|purl| purl.version.is_some()).map(name).collect();
+    all.into_iter()
+        .filter(|purl| purl.version.is_some() || !versioned.contains(&name(purl)))
+        .collect()
 }
 
 #[cfg(test)]

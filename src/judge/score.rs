@@ -9,6 +9,8 @@
 //! held between 0 and 100 and rounded to one decimal. Grades: A from 90, B from 80, C from 70, D from
 //! 60, E from 40, else F; N/A where nothing could be assessed.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::model::advisory::Freshness;
 use crate::model::finding::{Finding, Kind, Severity, Status};
 use crate::model::inventory::Inventory;
@@ -59,6 +61,8 @@ pub(super) fn score(
     if inventory.packages.is_empty() && inventory.gaps.is_empty() {
         notes.push("no packages found: what the image holds was not looked up".to_owned());
     }
+    let mut seen = BTreeSet::new();
+    notes.retain(|note| seen.insert(note.clone()));
     let more = notes.len().saturating_sub(MAX_NOTES);
     notes.truncate(MAX_NOTES);
     if more > 0 {
@@ -160,9 +164,12 @@ fn blind_spots(inventory: &Inventory, freshness: Freshness, unassessed: &[String
     if freshness == Freshness::Missing {
         spots.push("no advisory data was there to look anything up".to_owned());
     }
-    let unknown = |ecosystem: &str| unassessed.iter().any(|note| names(note, ecosystem));
-    let packages = &inventory.packages;
-    if !packages.is_empty() && packages.iter().all(|package| unknown(&package.ecosystem)) {
+    let mut packages: BTreeMap<&str, u64> = BTreeMap::new();
+    for package in &inventory.packages {
+        *packages.entry(&package.ecosystem).or_default() += 1;
+    }
+    let unknown = |(ecosystem, there): (&&str, &u64)| not_assessed(ecosystem, unassessed) >= *there;
+    if !packages.is_empty() && packages.iter().all(unknown) {
         spots.push("no advisory data covers any of its packages".to_owned());
     }
     if let Some(gap) = inventory.gaps.iter().find(|gap| is_system_database(&gap.kind)) {
@@ -171,8 +178,24 @@ fn blind_spots(inventory: &Inventory, freshness: Freshness, unassessed: &[String
     spots
 }
 
+/// How many packages of an ecosystem the notes leave out: `3 packages of npm: …` is three of them, a
+/// note without a number all.
+fn not_assessed(ecosystem: &str, unassessed: &[String]) -> u64 {
+    if ecosystem.is_empty() {
+        return u64::MAX;
+    }
+    let count = |note: &String| {
+        note.split_once(' ').and_then(|(number, _)| number.parse().ok()).unwrap_or(u64::MAX)
+    };
+    let notes = unassessed.iter().filter(|note| names(note, ecosystem));
+    notes.map(count).fold(0, u64::saturating_add)
+}
+
 fn is_system_database(kind: &str) -> bool {
     let kind = kind.to_lowercase();
+    if kind.ends_with("list") {
+        return false;
+    }
     let mut words = kind.split(|c: char| !c.is_ascii_alphanumeric());
     words.any(|word| matches!(word, "dpkg" | "rpm" | "apk" | "pacman" | "portage"))
 }
@@ -291,7 +314,13 @@ mod tests {
         assert_eq!(grade(&debian, Freshness::Fresh, &["no data for Debian:11 (3)"]), a(1));
         assert_eq!(grade(&of(&["Debian"], &[]), Freshness::Fresh, &["Debian:12: none"]), a(1));
         let mixed = of(&["Debian:12", "npm"], &[]);
-        assert_eq!(grade(&mixed, Freshness::Fresh, &["npm: 1 package"]), a(1));
+        assert_eq!(grade(&mixed, Freshness::Fresh, &["npm: no feed covers it"]), a(1));
+        assert_eq!(grade(&of(&["npm"], &[]), Freshness::Fresh, &["1 package of npm: none"]), na(2));
+        let two = of(&["npm", "npm"], &[]);
+        assert_eq!(grade(&two, Freshness::Fresh, &["1 package of npm: no version"]), a(1));
+        assert_eq!(grade(&of(&[""], &[]), Freshness::Fresh, &[]), na(1));
+        assert_eq!(grade(&of(&["PyPI"], &["dpkg file list"]), Freshness::Fresh, &[]), a(1));
+        assert_eq!(grade(&of(&["PyPI"], &["dpkg status"]), Freshness::Fresh, &[]), na(2));
         assert_eq!(grade(&of(&["PyPI"], &["rpm database"]), Freshness::Fresh, &[]), na(2));
         assert_eq!(grade(&of(&["PyPI"], &["layer"]), Freshness::Fresh, &[]), a(1));
         assert_eq!(grade(&of(&[], &[]), Freshness::Fresh, &[]), a(1));
@@ -326,6 +355,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn every_point_is_traced(findings in proptest::collection::vec(any_finding(), 0..150)) {
             let (value, taken) = scored(&findings);

@@ -10,7 +10,7 @@ use crate::model::statement::{Statement, StatementCheck, StatementState};
 
 use super::Subject;
 use super::product::Product;
-use super::purl::{Present, Purl, narrow};
+use super::purl::{Installed, Present, Purl, narrow};
 
 /// How long before its end a statement is called expiring.
 const NOTICE_DAYS: i64 = 14;
@@ -25,8 +25,7 @@ pub(super) fn apply(
     inventory: &Inventory,
     now: DateTime<Utc>,
 ) -> Vec<StatementCheck> {
-    let packages: Vec<Present> =
-        inventory.packages.iter().filter_map(Present::of_inventory).collect();
+    let packages = Installed::of(&inventory.packages);
     let mut cases: Vec<Case<'_>> = statements
         .iter()
         .filter(|statement| speaks_of(statement, subject, &packages))
@@ -45,14 +44,14 @@ pub(super) fn apply(
 }
 
 /// A statement beside one image speaks of no other; without products it speaks of that one.
-fn speaks_of(statement: &Statement, subject: &Subject<'_>, packages: &[Present]) -> bool {
+fn speaks_of(statement: &Statement, subject: &Subject<'_>, packages: &Installed) -> bool {
     let beside = statement.folder.as_deref().unwrap_or_default() == subject.folder;
     if statement.folder.is_some() && !beside {
         return false;
     }
     let named = |id: &String| match Product::parse(id) {
         Product::Image(image) => image.names(subject),
-        Product::Package(purl) => packages.iter().any(|package| package.is(&purl)),
+        Product::Package(purl) => packages.has(&purl),
     };
     if statement.products.is_empty() { beside } else { statement.products.iter().any(named) }
 }
@@ -72,11 +71,9 @@ struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    fn of(statement: &'a Statement, packages: &[Present], now: DateTime<Utc>) -> Self {
+    fn of(statement: &'a Statement, packages: &Installed, now: DateTime<Utc>) -> Self {
         let components = narrow(&statement.components);
-        let present = || {
-            components.iter().any(|component| packages.iter().any(|package| package.is(component)))
-        };
+        let present = || components.iter().any(|component| packages.has(component));
         Self {
             expired: statement.expires.is_some_and(|end| end <= now),
             contradicted: denies_presence(statement) && present(),
@@ -276,5 +273,6 @@ pub fn unmatched(statements: &[Statement], images: &[Subject<'_>]) -> Vec<Statem
 fn may_speak_of(statement: &Statement, subject: &Subject<'_>) -> bool {
     let package = |id: &String| matches!(Product::parse(id), Product::Package(_));
     let beside = statement.folder.as_deref().is_none_or(|folder| folder == subject.folder);
-    speaks_of(statement, subject, &[]) || (beside && statement.products.iter().any(package))
+    speaks_of(statement, subject, &Installed::default())
+        || (beside && statement.products.iter().any(package))
 }

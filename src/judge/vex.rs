@@ -13,6 +13,7 @@ use super::purl::Purl;
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 const MAX_STATEMENTS: usize = 10_000;
 const MAX_IDS: usize = 2_000;
+const MAX_ALIASES: usize = 64;
 const MAX_TEXT: usize = 2_000;
 
 const JUSTIFICATIONS: [&str; 5] = [
@@ -22,6 +23,8 @@ const JUSTIFICATIONS: [&str; 5] = [
     "vulnerable_code_cannot_be_controlled_by_adversary",
     "inline_mitigations_already_exist",
 ];
+
+const TOO_MANY: &str = "the document pairs too many products with components of their own";
 
 type Object = Map<String, Value>;
 
@@ -46,7 +49,8 @@ pub fn parse_vex(document: &VexDocument) -> (Vec<Statement>, Vec<StatementCheck>
         let origin = format!("{}#{}", document.path, place + 1);
         let reader = Reader { document, root: &root, origin: &origin };
         match reader.statement(value) {
-            Ok(read) => valid.extend(read),
+            Ok(read) if valid.len() + read.len() <= MAX_STATEMENTS => valid.extend(read),
+            Ok(_) => invalid.push(refused(&origin, &first_id(value), TOO_MANY.to_owned())),
             Err(message) => invalid.push(refused(&origin, &first_id(value), message)),
         }
     }
@@ -140,7 +144,7 @@ impl Reader<'_> {
         };
         let shared = components(object.get("subcomponents"))?;
         if products.is_empty() {
-            return self.beside(shared);
+            return Ok(vec![Group { products: Vec::new(), components: shared }]);
         }
         let mut groups: Vec<Group> = Vec::new();
         for product in products.iter().take(MAX_IDS) {
@@ -155,13 +159,6 @@ impl Reader<'_> {
             return Err(format!("it has {} products, at most {MAX_IDS} are read", products.len()));
         }
         Ok(groups)
-    }
-
-    fn beside(&self, components: Vec<String>) -> Result<Vec<Group>, String> {
-        if self.document.folder.is_none() {
-            return Err("it names no product, and lies beside no image".into());
-        }
-        Ok(vec![Group { products: Vec::new(), components }])
     }
 
     /// A package as the product is a component of the image beside it, or of any image.
@@ -194,7 +191,7 @@ fn ids(object: &Object) -> Result<Vec<String>, String> {
             let name = text(vulnerability, "name").or(text(vulnerability, "@id"));
             ids.extend(name.map(|name| short_id(&name)));
             if let Some(Value::Array(aliases)) = vulnerability.get("aliases") {
-                let aliases = aliases.iter().take(MAX_IDS).filter_map(Value::as_str);
+                let aliases = aliases.iter().take(MAX_ALIASES).filter_map(Value::as_str);
                 ids.extend(aliases.map(short_id));
             }
         }
@@ -269,7 +266,9 @@ fn alternatives(value: &Value) -> Result<Vec<String>, String> {
         Value::Object(object) => {
             ids.extend(text(object, "@id").or(text(object, "id")));
             if let Some(Value::Object(identifiers)) = object.get("identifiers") {
-                ids.extend(identifiers.keys().filter_map(|key| text(identifiers, key)));
+                ids.extend(
+                    identifiers.keys().take(MAX_ALIASES).filter_map(|key| text(identifiers, key)),
+                );
             }
             if let Some(Value::Object(hashes)) = object.get("hashes") {
                 ids.extend(text(hashes, "sha-256").map(|hex| format!("sha256:{hex}")));

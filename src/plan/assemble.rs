@@ -7,8 +7,9 @@ use sha2::{Digest, Sha256};
 use crate::model::plan::{BaseTarget, BaseUse, KeyParts, Outside, Planned};
 use crate::model::source::ImageSource;
 
-use super::base::{Bases, Repository, Target, Use, architecture};
+use super::base::{Bases, Repository, Target, Use};
 use super::reason::{Case, reason};
+use super::scope::architecture;
 use super::select::Selection;
 use super::{PlanInput, key};
 

@@ -3,16 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use crate::model::dockerfile::{Arg, Spanned, Stage};
+use crate::model::dockerfile::{Spanned, Stage};
 use crate::model::manifest::ResourceKind;
 use crate::model::source::{BrokenImage, ImageSource};
 
 use super::Error;
-use super::expand::expand;
 use super::reference::{Reference, split_domain};
+use super::scope::{MARK, Scope};
 
-/// Stands for `BASE_REGISTRY` while variables are expanded; no manifest value may hold it.
-const MARK: char = '\u{1}';
 /// The registry path of the public repositories whose images name it or leave it out.
 const KNOWN_PATH: &str = "ironbank";
 
@@ -169,10 +167,10 @@ pub(super) fn bases(
 }
 
 /// The stage whose base the last stage stands on, through `FROM stage`.
-fn bottom(scope: &Scope, stages: &[Stage]) -> Option<usize> {
+fn bottom(scope: &Scope<'_>, stages: &[Stage]) -> Option<usize> {
     let mut place = stages.len().checked_sub(1)?;
     while let Some(below) =
-        scope.global(&stages[place].from.value).ok().and_then(|n| stage_named(&stages[..place], &n))
+        scope.expand(&stages[place].from.value).ok().and_then(|n| stage_named(&stages[..place], &n))
     {
         place = below;
     }
@@ -188,14 +186,14 @@ fn stage_named(earlier: &[Stage], name: &str) -> Option<usize> {
 struct Reader<'a> {
     repository: &'a Repository<'a>,
     image: &'a ImageSource,
-    scope: &'a Scope,
+    scope: &'a Scope<'a>,
     triggers: Triggers<'a>,
 }
 
 impl Reader<'_> {
     fn stage(&self, place: usize, stage: &Stage, last: bool, uses: &mut Vec<Use>) {
         let earlier = &self.image.dockerfile.stages[..place];
-        let name = self.scope.global(&stage.from.value);
+        let name = self.scope.expand(&stage.from.value);
         let inner = self.scope.inside(&stage.args);
         let triggers = match name.as_deref().ok().and_then(|name| stage_named(earlier, name)) {
             Some(below) => texts(&earlier[below].onbuild),
@@ -222,10 +220,10 @@ impl Reader<'_> {
         earlier: &[Stage],
         text: &str,
         span: Option<Range<usize>>,
-        scope: &Scope,
+        scope: &Scope<'_>,
         uses: &mut Vec<Use>,
     ) {
-        let name = scope.global(text);
+        let name = scope.expand(text);
         if let Ok(name) = &name {
             let number = !name.is_empty() && name.bytes().all(|c| c.is_ascii_digit());
             if number || stage_named(earlier, name).is_some() {
@@ -299,24 +297,20 @@ impl Reader<'_> {
         let itself = name.as_deref() == Some(&self.image.name);
         let tagged = name.map(|name| self.tagged(&name, reference.tag_or_latest()));
         match tagged {
-            Some(Ok(target)) if !itself || self.is_circle(own, path) => target,
-            Some(Ok(_)) => self.outside(joined, relative, Some(self.not_itself())),
+            Some(Ok(target)) if !itself || self.is_circle(own, path, relative) => target,
+            Some(Ok(_)) => self.namesake(joined, relative),
             Some(Err(hint)) => self.outside(joined, relative, Some(hint)),
             None => self.outside(joined, relative, None),
         }
     }
 
-    fn not_itself(&self) -> String {
-        format!("image {} cannot be its own base, so this must be an outside one", self.image.name)
-    }
-
     /// Whether a reference to the image itself can mean nothing else: it stands below the pipeline's
     /// registry, and the Dockerfile names no other one.
-    fn is_circle(&self, own: bool, path: &str) -> bool {
+    fn is_circle(&self, own: bool, path: &str, relative: Option<&str>) -> bool {
         let (name, registry) = (self.image.name.as_str(), self.repository.registry);
         let exact = path == name || below(path, self.repository.registry_path()) == Some(name);
         let default = self.scope.registry.trim_end_matches('/');
-        own && exact && (default.is_empty() || default == registry)
+        own && exact && (relative.is_none() || default.is_empty() || default == registry)
     }
 
     fn declares(&self, tag: &str) -> bool {
@@ -342,12 +336,17 @@ impl Reader<'_> {
     }
 
     fn outside(&self, joined: &str, relative: Option<&str>, hint: Option<String>) -> Target {
-        let mut candidates = self.candidates(joined, relative);
-        if hint.as_ref() == Some(&self.not_itself()) {
-            let registry = self.repository.registry;
-            candidates.retain(|text| below(text, registry).is_none());
-        }
+        let candidates = self.candidates(joined, relative);
         Target::Outside { key: joined.into(), candidates, hint }
+    }
+
+    /// An outside image of the same name; never the one that a night before put into the registry.
+    fn namesake(&self, joined: &str, relative: Option<&str>) -> Target {
+        let mut candidates = self.candidates(joined, relative);
+        candidates.retain(|text| below(text, self.repository.registry).is_none());
+        let name = &self.image.name;
+        let hint = format!("image {name} cannot be its own base, so this must be an outside one");
+        Target::Outside { key: joined.into(), candidates, hint: Some(hint) }
     }
 
     fn tagged(&self, name: &str, tag: &str) -> Result<Target, String> {
@@ -399,88 +398,5 @@ fn trigger_sources(trigger: &str) -> Vec<&str> {
             .filter_map(|option| option.strip_prefix("from="))
             .collect(),
         _ => Vec::new(),
-    }
-}
-
-/// Values of variables while a Dockerfile is read.
-#[derive(Debug, Clone, Default)]
-struct Scope {
-    values: BTreeMap<String, String>,
-    overrides: BTreeMap<String, String>,
-    /// The Dockerfile's own default of `BASE_REGISTRY`.
-    registry: String,
-    /// What went wrong in a default, for whoever needs the variable.
-    error: Option<String>,
-}
-
-impl Scope {
-    fn of(image: &ImageSource, own_platform: Option<&str>) -> Self {
-        let platform = architecture(&image.manifest.architecture);
-        let own = own_platform.unwrap_or("linux/amd64");
-        let mut scope = Self { overrides: image.manifest.args.clone(), ..Self::default() };
-        scope.set_platform("TARGET", platform.unwrap_or(own));
-        scope.set_platform("BUILD", own);
-        for arg in &image.dockerfile.args {
-            scope.declare(arg);
-        }
-        scope
-    }
-
-    fn set_platform(&mut self, prefix: &str, platform: &str) {
-        let mut parts = platform.splitn(3, '/');
-        for name in ["OS", "ARCH", "VARIANT"] {
-            let value = parts.next().unwrap_or_default().to_owned();
-            self.values.insert(format!("{prefix}{name}"), value);
-        }
-        self.values.insert(format!("{prefix}PLATFORM"), platform.to_owned());
-    }
-
-    fn declare(&mut self, arg: &Arg) {
-        let default = arg.default.as_ref().map(|text| self.global(text)).transpose();
-        let default = default.unwrap_or_else(|error| {
-            self.error.get_or_insert(format!("ARG {} in line {}: {error}", arg.name, arg.line));
-            None
-        });
-        if arg.name == "BASE_REGISTRY" {
-            self.registry = default.unwrap_or_default();
-            self.values.insert(arg.name.clone(), MARK.to_string());
-        } else if let Some(value) = self.overrides.get(&arg.name).cloned().or(default) {
-            self.values.insert(arg.name.clone(), value);
-        }
-    }
-
-    /// Inside a stage its own arguments count as well; Docker itself takes no variables there.
-    fn inside(&self, args: &[Arg]) -> Self {
-        let mut scope = self.clone();
-        for arg in args
-            .iter()
-            .filter(|arg| arg.default.is_some() || self.overrides.contains_key(&arg.name))
-        {
-            if arg.name != "BASE_REGISTRY" {
-                scope.declare(arg);
-            }
-        }
-        scope
-    }
-
-    fn global(&self, text: &str) -> Result<String, String> {
-        expand(text, &|name| self.values.get(name).cloned())
-    }
-
-    fn platform(&self, text: &str) -> Option<String> {
-        let automatic =
-            |name: &str| name.starts_with("TARGET") || name.starts_with("BUILDPLATFORM");
-        let value =
-            expand(text, &|name| self.values.get(name).filter(|_| !automatic(name)).cloned());
-        value.ok().filter(|value| value.contains('/') && !value.contains(MARK))
-    }
-}
-
-/// The first of a manifest's architectures as a platform.
-pub(super) fn architecture(names: &[String]) -> Option<&'static str> {
-    match names.first()?.as_str() {
-        "x86" => Some("linux/amd64"),
-        "arm64" => Some("linux/arm64"),
-        _ => None,
     }
 }

@@ -8,6 +8,7 @@ mod key;
 mod pin;
 mod reason;
 mod reference;
+mod scope;
 mod select;
 #[cfg(test)]
 mod tests;
@@ -80,7 +81,7 @@ fn nearest(near: &[String]) -> String {
 pub struct OutsideWish {
     /// The reference as joined with the pipeline's registry; the key of [`PlanInput::outside`].
     pub key: String,
-    /// References to try in the daemon, in order.
+    /// References to try in the daemon, in order; at least one.
     pub candidates: Vec<String>,
     /// Names of the images that use it, sorted.
     pub wanted_by: Vec<String>,

@@ -379,6 +379,8 @@ fn an_image_hardened_from_its_namesake() {
     assert_eq!(wishes[0].candidates, ["docker.io/debian:1.0", "debian:1.0"]);
     let plan = joined.with_daemon(&[("debian:1.0", "sha256:1")]).plan();
     assert_eq!(plan.outside[0].digest.as_deref(), Some("sha256:1"));
+    let own = Bench::of(vec![literal("a", "FROM reg.example.org/hard/a:1.0\n")]);
+    assert!(matches!(own.try_plan(), Err(Error::Cycle { .. })));
     let text = format!("ARG BASE_REGISTRY\nARG BASE_IMAGE\nARG BASE_TAG\n{FROM}");
     let circle = Bench::of(vec![image("a", "a:1.0", &text)]).try_plan().unwrap_err();
     assert_eq!(circle, Error::Cycle { members: vec!["a".into()] });
