@@ -118,6 +118,8 @@ pub(super) fn final_refusal(message: &str) -> bool {
         "manifest unknown",
         "denied",
         "unauthorized",
+        "no basic auth",
+        "authorization failed",
         "does not exist",
         "no matching",
     ];
@@ -374,6 +376,14 @@ mod tests {
         assert_eq!(exact("host:5000/a@sha256:ff"), "host:5000/a@sha256:ff");
         assert_eq!(registry_of("library/debian"), "docker.io");
         assert_eq!(registry_of("ghcr.io/a/b"), "ghcr.io");
+    }
+
+    #[test]
+    fn a_refusal_is_told_from_a_bad_line() {
+        assert!(final_refusal("Head \"http://r/v2/a/manifests/1\": no basic auth credentials"));
+        assert!(final_refusal("manifest for a:1 not found: manifest unknown"));
+        assert!(!final_refusal("dial tcp 127.0.0.1:1: connect: connection refused"));
+        assert!(!final_refusal("toomanyrequests: slow down"));
     }
 
     #[test]
