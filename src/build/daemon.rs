@@ -15,6 +15,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Bound of ordinary requests, uploads excepted.
 const REQUEST: u64 = 300;
 
+/// Where a system's containerd keeps its content.
+const CONTAINERD: &str = "/var/lib/containerd";
+
 /// One Docker Engine; clones share it.
 #[derive(Debug, Clone)]
 pub struct Daemon {
@@ -87,7 +90,10 @@ impl Daemon {
         if !self.local() {
             return None;
         }
-        free_bytes(&self.about.root).ok()
+        let root = free_bytes(&self.about.root).ok()?;
+        // Where containerd keeps the images, its own folder may lie on another disk.
+        let store = self.about.containerd_store.then(|| free_bytes(Path::new(CONTAINERD)));
+        Some(store.and_then(Result::ok).map_or(root, |free| free.min(root)))
     }
 }
 
@@ -144,5 +150,18 @@ fn about(version: bollard::models::SystemVersion, info: bollard::models::SystemI
             .any(|word| word == "io.containerd.snapshotter.v1"),
         cgroup_v1: info.cgroup_version.is_some_and(|v| v.to_string() == "1")
             && info.cgroup_driver.is_some_and(|d| d.to_string() == "cgroupfs"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_reach_old_engines_in_the_alphabet_they_read() {
+        let request = axum::http::Request::builder().header("X-Registry-Auth", "ab+/cd==");
+        let request = request.body(bollard::body_full(bytes::Bytes::new())).unwrap();
+        let sent = registry_auth(request);
+        assert_eq!(sent.headers()["x-registry-auth"], "ab-_cd==");
     }
 }

@@ -1,9 +1,10 @@
 //! What midwatch leaves behind in the daemon, and its removal.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bollard::models::ImageSummary;
-use bollard::query_parameters::{ListImagesOptions, RemoveImageOptions};
+use bollard::query_parameters::{ListImagesOptions, PruneBuildOptions, RemoveImageOptions};
 
 use super::images::PINS;
 use super::{Daemon, Error};
@@ -92,6 +93,21 @@ impl Daemon {
             self.tag(&other.id, alias).await?;
         }
         self.remove(alias).await
+    }
+
+    /// Frees BuildKit's cache that nobody used for `unused`; returns the bytes. The daemon does not
+    /// say whose a cache entry is: this touches other builds of the same age too, and never images.
+    ///
+    /// # Errors
+    /// Where the daemon does not answer.
+    pub async fn prune_cache(&self, unused: Duration) -> Result<u64, Error> {
+        let until = vec![format!("{}s", unused.as_secs())];
+        let filters = Some(HashMap::from([("until".to_owned(), until)]));
+        let options =
+            PruneBuildOptions { all: Some(true), filters, ..PruneBuildOptions::default() };
+        let pruned = self.docker.prune_build(Some(options)).await;
+        let pruned = pruned.map_err(|error| Error::of("pruning the build cache", error))?;
+        Ok(pruned.space_reclaimed.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0))
     }
 
     async fn list(

@@ -118,6 +118,8 @@ pub(super) fn final_refusal(message: &str) -> bool {
         "manifest unknown",
         "denied",
         "unauthorized",
+        "no basic auth",
+        "authorization failed",
         "does not exist",
         "no matching",
     ];
@@ -146,6 +148,14 @@ fn split(reference: &str) -> (&str, &str) {
     }
 }
 
+/// `name:tag@digest` as `name@digest`: engines do not agree on names that carry both.
+fn exact(reference: &str) -> String {
+    match reference.split_once('@') {
+        Some((named, digest)) => format!("{}@{digest}", split(named).0),
+        None => reference.to_owned(),
+    }
+}
+
 impl Daemon {
     /// Facts of an image by id or reference; `None` where the daemon does not have it.
     ///
@@ -153,7 +163,7 @@ impl Daemon {
     /// Where the daemon does not answer, or the reference is none.
     pub async fn inspect(&self, reference: &str) -> Result<Option<ImageFacts>, Error> {
         check(reference)?;
-        match self.docker.inspect_image(reference).await {
+        match self.docker.inspect_image(&exact(reference)).await {
             Ok(image) => Ok(Some(facts(image))),
             Err(Docker::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
             Err(error) => Err(Error::of(format!("inspecting {reference}"), error)),
@@ -173,7 +183,8 @@ impl Daemon {
     ) -> Result<ImageFacts, Error> {
         check(reference)?;
         let pull = |message: String| Error::Pull { reference: reference.into(), message };
-        let (name, tag) = split(reference);
+        let whole = exact(reference);
+        let (name, tag) = split(&whole);
         let options = CreateImageOptions {
             from_image: Some(name.into()),
             tag: Some(tag.into()),
@@ -361,8 +372,18 @@ mod tests {
         assert_eq!(split("host:5000/a/b"), ("host:5000/a/b", "latest"));
         assert_eq!(split("host:5000/a/b:1.2"), ("host:5000/a/b", "1.2"));
         assert_eq!(split("a@sha256:ff"), ("a", "sha256:ff"));
+        assert_eq!(exact("host:5000/a:1@sha256:ff"), "host:5000/a@sha256:ff");
+        assert_eq!(exact("host:5000/a@sha256:ff"), "host:5000/a@sha256:ff");
         assert_eq!(registry_of("library/debian"), "docker.io");
         assert_eq!(registry_of("ghcr.io/a/b"), "ghcr.io");
+    }
+
+    #[test]
+    fn a_refusal_is_told_from_a_bad_line() {
+        assert!(final_refusal("Head \"http://r/v2/a/manifests/1\": no basic auth credentials"));
+        assert!(final_refusal("manifest for a:1 not found: manifest unknown"));
+        assert!(!final_refusal("dial tcp 127.0.0.1:1: connect: connection refused"));
+        assert!(!final_refusal("toomanyrequests: slow down"));
     }
 
     #[test]

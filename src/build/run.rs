@@ -26,6 +26,13 @@ const PIECES: usize = 8;
 /// Bytes of one piece.
 const PIECE: usize = 64 * 1024;
 
+/// A time limit that is none.
+const FOREVER: Duration = Duration::from_secs(365 * 86_400);
+
+/// Most bytes of labels and build arguments in a request's address; the HTTP client takes 65,534
+/// for the whole of it.
+const ADDRESS: usize = 60_000;
+
 /// How the daemon's answer ended.
 enum Answer {
     Complete,
@@ -48,6 +55,9 @@ impl Daemon {
     ) -> Result<BuildEnd, Error> {
         let began = Instant::now();
         let mut trace = Trace::new(job.limits.log_bytes);
+        if let Some(error) = too_wordy(job) {
+            return Ok(failed("build", error, trace));
+        }
         let (body, context) = stream_context(job);
         let messages = send(self.for_build(job)?, options(job), body);
         let answer = follow(messages, job, &mut trace, progress, cancel).await;
@@ -164,7 +174,8 @@ async fn follow(
     progress: &(dyn Fn(String) + Send + Sync),
     cancel: &CancellationToken,
 ) -> Answer {
-    let deadline = Instant::now() + job.limits.time;
+    let now = Instant::now();
+    let deadline = now.checked_add(job.limits.time).unwrap_or(now + FOREVER);
     loop {
         let next = tokio::select! {
             biased;
@@ -206,6 +217,22 @@ fn options(job: &BuildJob) -> BuildImageOptions {
         session: buildkit.then(session),
         ..BuildImageOptions::default()
     }
+}
+
+/// Labels and arguments travel in the request's address, which is bounded.
+fn too_wordy(job: &BuildJob) -> Option<String> {
+    let words = job.labels.iter().chain(&job.args).flat_map(|(key, value)| [key, value]);
+    let encoded = |word: &String| -> usize {
+        url::form_urlencoded::byte_serialize(word.as_bytes()).map(str::len).sum()
+    };
+    // Quotes, colons and commas between them take up to nine bytes a word once encoded.
+    let bytes: usize = words.map(|word| 9 + encoded(word)).sum();
+    (bytes > ADDRESS).then(|| {
+        format!(
+            "labels and build arguments take {bytes} bytes in the daemon's address, \
+             at most {ADDRESS} fit: shorten them"
+        )
+    })
 }
 
 /// A name that no other build has: the standard library's random hash keys, twice.

@@ -323,6 +323,66 @@ async fn the_classic_builder_builds_fails_and_keeps_its_limits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_classic_builder_works_on_every_engine_where_nothing_runs() {
+    for daemon in daemons().await {
+        let dir = tempfile::tempdir().unwrap();
+        let alias = daemon.pin(TINY).await.unwrap();
+        let mut job = job(dir.path(), &format!("FROM {alias}\nCOPY a /\nENV A=b\n"));
+        job.context = write(dir.path(), &[("a", "one")]);
+        job.builder = Builder::Classic;
+        let end = built(&daemon, &job).await;
+        assert_eq!(daemon.inspect(&job.tags[0]).await.unwrap().unwrap().id, end.id);
+        forget(&daemon, &job).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_labels_than_an_address_holds_are_the_images_own_failure() {
+    for daemon in daemons().await {
+        let dir = tempfile::tempdir().unwrap();
+        let mut job = job(dir.path(), "FROM scratch\nCOPY a /\n");
+        job.context = write(dir.path(), &[("a", "one")]);
+        job.labels = BTreeMap::from([("long".into(), "%".repeat(30_000))]);
+        let (stage, error, _) = failure(&daemon, &job).await;
+        assert_eq!(stage, "build");
+        assert!(error.contains("labels and build arguments take"), "{error}");
+        job.labels = BTreeMap::from([("long".into(), "%".repeat(19_000))]);
+        job.limits.time = Duration::MAX;
+        assert_eq!(
+            daemon.inspect(&built(&daemon, &job).await.id).await.unwrap().unwrap().labels,
+            job.labels
+        );
+        forget(&daemon, &job).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_context_streams_through() {
+    for daemon in daemons().await {
+        let dir = tempfile::tempdir().unwrap();
+        let mut job = job(dir.path(), &format!("FROM {TINY}\nCOPY big /\nRUN ls -l /big\n"));
+        std::fs::File::create(dir.path().join("big")).unwrap().set_len(100_000_000).unwrap();
+        job.inputs = Vec::new();
+        job.context = write(dir.path(), &[("small", "")]);
+        job.context.push(ContextFile {
+            path: "big".into(),
+            size: 100_000_000,
+            ..job.context[0].clone()
+        });
+        let end = built(&daemon, &job).await;
+        assert!(end.log.contains(" 100000000 "), "{}", end.log);
+        forget(&daemon, &job).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn young_build_cache_survives_a_pruning_of_the_old() {
+    for daemon in daemons().await {
+        assert_eq!(daemon.prune_cache(Duration::from_secs(10_000 * 3600)).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn limits_that_do_not_hold_are_said_out_loud() {
     for daemon in daemons().await {
         let dir = tempfile::tempdir().unwrap();

@@ -70,7 +70,8 @@ impl Transcript {
         step.name = super::log::clean(name.as_bytes());
         let (number, name) = (step.number, step.name.clone());
         self.log.push(&format!("#{number} {name}"));
-        (!name.starts_with("[internal]")).then(|| brief(&bare(&name), 160))
+        let own = name.starts_with("[internal]") || name == "copy /context /";
+        (!own).then(|| brief(&bare(&name), 160))
     }
 
     /// Output of a step.

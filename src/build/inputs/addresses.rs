@@ -70,7 +70,7 @@ impl Address {
             }
             "http" | "https" => {
                 // A login is meant for the declared server and for no other.
-                let same = url.host_str() == original.host_str();
+                let same = url.origin() == original.origin();
                 let login = auth.filter(|_| same).map(|auth| login(name, auth, settings));
                 Place::Web(url, login.transpose()?)
             }
