@@ -269,7 +269,7 @@ fn bombs_stop_at_the_limits() {
     let few = Limits { entries: 20, ..Limits::default() };
     let inventory = archive(&legacy(&[debian().end(), many.clone()])[..], &few, &nothing).unwrap();
     is_gap(&inventory);
-    let poor = Limits { kept_bytes: 2400, ..Limits::default() };
+    let poor = Limits { kept_bytes: 1000, ..Limits::default() };
     is_gap(&archive(&legacy(&[debian().end(), many])[..], &poor, &nothing).unwrap());
 }
 
