@@ -8,7 +8,8 @@ use chrono::{DateTime, Utc};
 
 use crate::model::advisory::{Enrichment, Feed};
 
-use super::builder::{Builder, Written};
+use super::builder::{Builder, Encoded};
+use super::closed::Written;
 use super::input::{self, Content, Rejected};
 use super::pointer::{self, Entry, Pointer};
 use super::segment::{Segment, Writer};
@@ -210,12 +211,7 @@ impl<'a> Gathered<'a> {
         Ok(())
     }
 
-    fn record(
-        &mut self,
-        unit: u32,
-        origin: &str,
-        record: super::builder::Encoded,
-    ) -> Result<(), Error> {
+    fn record(&mut self, unit: u32, origin: &str, record: Encoded) -> Result<(), Error> {
         self.summary.records += 1;
         self.summary.withdrawn += u64::from(record.withdrawn());
         if self.summary.records % 1000 == 0 {

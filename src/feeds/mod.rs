@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 mod builder;
+mod closed;
 mod epss;
 mod freshness;
 mod import;
