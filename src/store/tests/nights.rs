@@ -306,7 +306,7 @@ pub async fn a_transaction_cut_off_anywhere_leaves_nothing_half(ledger: &Ledger)
 }
 
 pub async fn a_quiet_night_adds_no_findings(ledger: &Ledger) {
-    many(ledger, 100).await;
+    many(ledger, 30).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
