@@ -146,31 +146,40 @@ async fn connect(url: &str, sqlite: bool) -> Result<AnyPool, sqlx::Error> {
         url.push_str("?mode=rwc");
     }
     let options = AnyConnectOptions::from_str(&url)?;
+    probe(&options, sqlite).await?;
     let pool = AnyPoolOptions::new().acquire_timeout(BUSY * 2);
     if !sqlite {
-        // The pool would try a server that refuses again and again; one connection says so at once.
-        AnyConnection::connect_with(&options).await?.close().await?;
         return pool.max_connections(10).connect_with(options).await;
     }
-    let pool = pool.max_connections(5).test_before_acquire(false).after_connect(|conn, _| {
-        Box::pin(async move {
-            // FULL, not NORMAL: a power cut must not undo `sent` and cause a second mail.
-            let pragmas = format!(
-                "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; \
-                 PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
-                BUSY.as_millis()
-            );
-            conn.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(pragmas))).await.map(drop)
-        })
-    });
-    // Turning WAL on does not wait for others that do the same at this moment.
-    for _ in 0..20 {
-        match pool.clone().connect_with(options.clone()).await {
-            Err(error) if locked(&error) => tokio::time::sleep(Duration::from_millis(50)).await,
-            end => return end,
+    let pool = pool.max_connections(5).test_before_acquire(false);
+    pool.after_connect(|conn, _| Box::pin(prepare(conn))).connect_with(options).await
+}
+
+/// Connects once: the pool would try again for a minute before it says what is wrong.
+async fn probe(options: &AnyConnectOptions, sqlite: bool) -> Result<(), sqlx::Error> {
+    let mut conn = AnyConnection::connect_with(options).await?;
+    let mut tries = 0;
+    while sqlite {
+        match prepare(&mut conn).await {
+            // Turning WAL on does not wait for others that do the same at this moment.
+            Err(error) if locked(&error) && tries < 100 => tries += 1,
+            Err(error) => return Err(error),
+            Ok(()) => break,
         }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    pool.connect_with(options).await
+    conn.close().await
+}
+
+/// Sets an SQLite connection up.
+async fn prepare(conn: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    // FULL, not NORMAL: a power cut must not undo `sent` and cause a second mail.
+    let pragmas = format!(
+        "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; \
+         PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
+        BUSY.as_millis()
+    );
+    conn.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(pragmas))).await.map(drop)
 }
 
 fn locked(error: &sqlx::Error) -> bool {

@@ -70,7 +70,7 @@ contract! {
     nights::the_first_end_of_an_image_stands,
     nights::eight_writers_lose_nothing,
     nights::a_transaction_cut_off_anywhere_leaves_nothing_half,
-    nights::two_thousand_images_with_three_hundred_findings,
+    nights::a_quiet_night_adds_no_findings,
     standing::findings_are_intervals,
     standing::an_unjudged_image_keeps_its_findings,
     standing::last_builds_remember_the_last_success,
