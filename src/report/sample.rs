@@ -107,7 +107,12 @@ pub fn vulnerability(
 }
 
 /// An image with its findings counted.
-pub fn image(name: &str, outcome: Outcome, score: Option<f64>, findings: Vec<Finding>) -> ImageFindings {
+pub fn image(
+    name: &str,
+    outcome: Outcome,
+    score: Option<f64>,
+    findings: Vec<Finding>,
+) -> ImageFindings {
     let judged = matches!(outcome, Outcome::Released | Outcome::Held | Outcome::Reused);
     let grade = judged.then(|| score.map_or("N/A", grade).to_owned());
     ImageFindings {
@@ -197,7 +202,8 @@ pub fn tonight() -> Vec<ImageFindings> {
     base.extend(libraries("2.9.14-1"));
     let mut web = base.clone();
     web.extend([jinja("CVE-2026-1412", "3.1.4"), jinja("CVE-2026-1888", "3.1.10"), justified()]);
-    let released = |name: &str, score, findings| image(name, Outcome::Released, Some(score), findings);
+    let released =
+        |name: &str, score, findings| image(name, Outcome::Released, Some(score), findings);
     let mut images = vec![
         released("hardened/debian/base", 81.5, base.clone()),
         released("hardened/debian/python", 79.0, base.clone()),
