@@ -27,16 +27,15 @@ impl Drop for Server {
 impl Server {
     /// `None`, with its name said, where Python, aiosmtpd or openssl is missing.
     fn start(test: &str, mode: &str) -> Option<Self> {
-        let ready = Command::new("python3").args(["-c", "import aiosmtpd"]).output();
-        if !ready.is_ok_and(|output| output.status.success()) {
+        let Some(python) = python() else {
             return skip(test, "python3 with aiosmtpd");
-        }
+        };
         let folder = TempDir::new().unwrap();
         if !certificate(folder.path()) {
             return skip(test, "openssl");
         }
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/report/server.py");
-        let mut child = Command::new("python3")
+        let mut child = Command::new(python)
             .arg(script)
             .args([folder.path(), Path::new(mode)])
             .args([folder.path().join("cert.pem"), folder.path().join("key.pem")])
@@ -64,6 +63,14 @@ impl Server {
     fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.folder.path().join(name)).unwrap()
     }
+}
+
+/// The distribution's modules belong to its own interpreter, which need not be the first on the path.
+fn python() -> Option<&'static str> {
+    ["python3", "/usr/bin/python3"].into_iter().find(|python| {
+        let ready = Command::new(python).args(["-c", "import aiosmtpd"]).output();
+        ready.is_ok_and(|output| output.status.success())
+    })
 }
 
 /// In CI nothing may be left out.

@@ -278,10 +278,7 @@ pub(super) fn worst_first(a: &Finding, b: &Finding) -> std::cmp::Ordering {
         .then(number(b.cvss).total_cmp(&number(a.cvss)))
         .then(number(b.epss).total_cmp(&number(a.epss)))
         .then_with(|| a.id.cmp(&b.id))
-        .then_with(|| {
-            let name = |f: &Finding| f.package.as_ref().map(|p| p.name.clone());
-            name(a).cmp(&name(b))
-        })
+        .then_with(|| a.package.as_ref().map(|p| &p.name).cmp(&b.package.as_ref().map(|p| &p.name)))
 }
 
 fn mean(scores: impl Iterator<Item = Option<f64>>) -> Option<f64> {

@@ -1,6 +1,8 @@
 //! A night on the terminal: the table after `run`, and the whole report.
 
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use comfy_table::{
+    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, presets,
+};
 
 use super::action::{self, Action};
 use super::clean::{clip, wrap};
@@ -116,6 +118,15 @@ fn images_table(images: &[&ImageResult], width: usize, colour: bool) -> Table {
     table.set_header(heads.map(|head| Cell::new(head).add_attribute(Attribute::Bold)));
     for image in images {
         table.add_row(image_row(image));
+    }
+    // Names, outcomes, scores and times stay whole; the reason is what wraps.
+    let longest = images.iter().map(|image| clip(&image.name, 100).chars().count()).max();
+    let whole: &[usize] =
+        if longest.unwrap_or(0) * 5 <= width * 2 { &[0, 1, 2, 8] } else { &[1, 2, 8] };
+    for at in whole {
+        if let Some(column) = table.column_mut(*at) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     for at in [2, 3, 4, 5, 6, 8] {
         if let Some(column) = table.column_mut(at) {

@@ -306,6 +306,8 @@ impl Smtp {
             .map_err(|(_, error)| Broken::Before(error))?;
         self.step(connection.command(Rcpt::new(to, Vec::new())), "RCPT TO").await.map_err(early)?;
         self.step(connection.command(Data), "DATA").await.map_err(early)?;
+        // The client closes the message with a line end of its own.
+        let raw = raw.strip_suffix(b"\r\n").unwrap_or(raw);
         self.step(connection.message(raw), "message").await.map_err(late)
     }
 
