@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The reference under which every scenario finds its outside base.
-pub const BASE: &str = "midwatch-test/tiny:1";
+pub const BASE: &str = "midwatch-test/world:1";
 
 pub struct World {
     pub folder: TempDir,
