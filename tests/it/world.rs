@@ -74,10 +74,12 @@ impl World {
         fs::write(path, text).unwrap();
     }
 
-    /// Writes the pipeline `p`; `more` is TOML text after the usual keys, `{registry}` replaced.
+    /// Writes the pipeline file `p`, whose name is unique to this world, for garbage is collected by
+    /// name; `more` is TOML text after the usual keys, `{registry}` replaced.
     pub fn pipeline(&self, more: &str) {
         let head = format!(
-            "name = \"p\"\n[source]\nurl = \"{}\"\n[build]\nregistry = \"{}\"\n",
+            "name = \"{}\"\n[source]\nurl = \"{}\"\n[build]\nregistry = \"{}\"\n",
+            self.registry.rsplit('/').next().unwrap(),
             self.repo().display(),
             self.registry
         );
