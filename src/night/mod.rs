@@ -25,7 +25,7 @@ use crate::feeds::{self, Index};
 use crate::model::event::Event;
 use crate::model::night::{ImageResult, Night, NightFeeds, NightKind, NightReport, Outcome};
 use crate::model::pipeline::Pipeline;
-use crate::model::plan::Planned;
+use crate::model::plan::{BaseTarget, Planned};
 use crate::scan::secrets::Secrets;
 use crate::store::{self, Blobs, NewNight, Store, Unfinished};
 use crate::{inventory, plan, report, source};
@@ -357,8 +357,11 @@ fn queue_of(prepared: &Prepared) -> Queue {
 
 /// Image ids of what an image stands on: tonight's where there are any, else the last good ones.
 fn parents(planned: &Planned, built: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let of = |name: &String| Some((name.clone(), built.get(name)?.clone()));
-    planned.after.iter().filter_map(of).collect()
+    let parents = planned.bases.iter().filter_map(|base| match &base.target {
+        BaseTarget::Image(name) => Some((name.clone(), built.get(name)?.clone())),
+        _ => None,
+    });
+    parents.collect()
 }
 
 /// The feeds as a night sees them.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::prepare::{Prepared, referenced};
 use super::{Context, Error, Event, lock};
-use crate::build::{self, FetchSettings, Fetched};
+use crate::build::{self, Daemon, FetchSettings, Fetched};
 use crate::inventory::{self, Limits as ReadLimits, SbomMeta};
 use crate::judge::{self, JudgeInput};
 use crate::model::build::{BuildEnd, BuildJob, Limits};
@@ -87,7 +87,10 @@ impl<'a> Work<'a> {
                 return Ok((self.failed(result, failure, began).await?, None));
             }
         };
-        self.tag(planned, &built.id, judged.verdict.released).await?;
+        if let Err(error) = self.tag(planned, &built.id, judged.verdict.released).await {
+            let failure = Failure::new("docker", &error.to_string());
+            return Ok((self.failed(result, failure, began).await?, None));
+        }
         result.took_ms = began.elapsed().as_millis() as u64;
         let result = self.record(planned, result, judged).await?;
         Ok((result, Some(built.id)))
@@ -168,12 +171,13 @@ impl<'a> Work<'a> {
     async fn reuse(&self, planned: &Planned) -> Result<Step<BuiltMark>, Error> {
         let last = self.prepared.last.get(&planned.name);
         let id = last.map(|last| last.digest.clone()).unwrap_or_default();
-        match self.prepared.daemon.inspect(&id).await? {
-            Some(facts) => {
-                Ok(Step::Went(BuiltMark { id, size: facts.size, log: None, took_ms: 0 }))
+        Ok(match self.prepared.daemon.inspect(&id).await {
+            Ok(Some(facts)) => {
+                Step::Went(BuiltMark { id, size: facts.size, log: None, took_ms: 0 })
             }
-            None => Ok(Step::Failed(Failure::new("reuse", "the image to reuse is gone"))),
-        }
+            Ok(None) => Step::Failed(Failure::new("reuse", "the image to reuse is gone")),
+            Err(error) => Step::Failed(Failure::new("docker", &error.to_string())),
+        })
     }
 
     /// A build of tonight: the one an interrupted process finished, or a new one.
@@ -184,7 +188,7 @@ impl<'a> Work<'a> {
         parents: &BTreeMap<String, String>,
     ) -> Result<Step<BuiltMark>, Error> {
         if let Some(mark) = self.prepared.built.get(&planned.name) {
-            if self.prepared.daemon.inspect(&mark.id).await?.is_some() {
+            if matches!(self.prepared.daemon.inspect(&mark.id).await, Ok(Some(_))) {
                 return Ok(Step::Went(mark.clone()));
             }
         }
@@ -202,7 +206,11 @@ impl<'a> Work<'a> {
         };
         let progress = |line: String| self.step(planned, line);
         let daemon = &self.prepared.daemon;
-        match daemon.build(&job, &progress, &self.ctx.cancel).await {
+        let mut ended = daemon.build(&job, &progress, &self.ctx.cancel).await;
+        if matches!(&ended, Err(error) if error.transient()) && self.daemon_is_back().await {
+            ended = daemon.build(&job, &progress, &self.ctx.cancel).await;
+        }
+        match ended {
             Ok(BuildEnd::Built(built)) => {
                 let log = self.ctx.blobs.put(built.log.as_bytes())?;
                 let (id, size, took_ms) = (built.id, built.size, built.took_ms);
@@ -217,6 +225,20 @@ impl<'a> Work<'a> {
             Err(_) if self.ctx.cancel.is_cancelled() => Err(self.interrupted()),
             Err(error) => Ok(Step::Failed(Failure::new("docker", &error.to_string()))),
         }
+    }
+
+    /// Waits a while for a daemon that restarts.
+    async fn daemon_is_back(&self) -> bool {
+        for _ in 0..12 {
+            if Daemon::connect(self.prepared.daemon.host()).await.is_ok() {
+                return !self.ctx.cancel.is_cancelled();
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(5)) => {}
+                () = self.ctx.cancel.cancelled() => return false,
+            }
+        }
+        false
     }
 
     fn interrupted(&self) -> Error {
@@ -390,7 +412,7 @@ impl<'a> Work<'a> {
     }
 
     /// The published tags move to what is released, and only to that.
-    async fn tag(&self, planned: &Planned, id: &str, released: bool) -> Result<(), Error> {
+    async fn tag(&self, planned: &Planned, id: &str, released: bool) -> Result<(), build::Error> {
         let daemon = &self.prepared.daemon;
         let held = self.held_name(planned);
         if !released {
@@ -489,7 +511,9 @@ impl<'a> Work<'a> {
         };
         result.held_by = match verdict.released {
             true => Vec::new(),
-            false => verdict.reasons.iter().map(|it| it.message.clone()).collect(),
+            false => {
+                verdict.reasons.iter().map(|it| format!("{}: {}", it.rule, it.message)).collect()
+            }
         };
         result.score = verdict.score.value;
         result.grade = Some(verdict.score.grade.clone());
