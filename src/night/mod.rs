@@ -300,7 +300,8 @@ async fn conduct(
     mail: When,
 ) -> Result<Night, Error> {
     let night = &opened.night;
-    let work = Work::new(ctx, night, &prepared);
+    let jobs = if matches!(start, Start::OnDemand { .. }) { 1 } else { ctx.pipeline.build.jobs };
+    let work = Work::new(ctx, night, &prepared, jobs);
     for broken in &prepared.broken {
         if !prepared.done.contains_key(&broken.name) {
             work.refuse(broken).await?;
@@ -309,9 +310,9 @@ async fn conduct(
     let mut queue = queue_of(&prepared);
     let mut built = prepared.ids.clone();
     let mut running = FuturesUnordered::new();
-    let jobs = if matches!(start, Start::OnDemand { .. }) { 1 } else { ctx.pipeline.build.jobs };
     loop {
-        while running.len() < jobs && !ctx.cancel.is_cancelled() {
+        // As many build as may, and as many again are being read and judged.
+        while running.len() < 2 * jobs && !ctx.cancel.is_cancelled() {
             match queue.next() {
                 Some(Next::Start(name)) => {
                     let planned = prepared.planned(&name)?;

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::prepare::{Prepared, referenced};
 use super::{Context, Error, Event, lock};
 use crate::build::{self, Daemon, FetchSettings, Fetched};
-use crate::inventory::{self, Limits as ReadLimits, SbomMeta};
+use crate::inventory::{self, Known, Limits as ReadLimits, SbomMeta};
 use crate::judge::{self, JudgeInput};
 use crate::model::build::{BuildEnd, BuildJob, Limits};
 use crate::model::finding::Counts;
@@ -29,6 +32,12 @@ pub(super) struct Work<'a> {
     ctx: &'a Context,
     night: &'a Night,
     prepared: &'a Prepared,
+    /// As many builds at once as the pipeline allows.
+    builds: Semaphore,
+    /// While an image is read and judged, the next one may build.
+    scans: Semaphore,
+    /// Layers that an image of this night was read from before.
+    known: Arc<Known>,
 }
 
 /// Why an image has no verdict: data, not an error of midwatch.
@@ -53,8 +62,9 @@ struct Judged {
 }
 
 impl<'a> Work<'a> {
-    pub fn new(ctx: &'a Context, night: &'a Night, prepared: &'a Prepared) -> Self {
-        Self { ctx, night, prepared }
+    pub fn new(ctx: &'a Context, night: &'a Night, prepared: &'a Prepared, jobs: usize) -> Self {
+        let (builds, scans) = (Semaphore::new(jobs), Semaphore::new(jobs));
+        Self { ctx, night, prepared, builds, scans, known: Arc::default() }
     }
 
     /// Builds, scans, judges and records one image; `parents` are the ids it stands on.
@@ -63,6 +73,7 @@ impl<'a> Work<'a> {
         planned: &Planned,
         parents: BTreeMap<String, String>,
     ) -> Result<(ImageResult, Option<String>), Error> {
+        let turn = self.turn(&self.builds).await?;
         let began = Instant::now();
         let reason = planned.reason.to_string();
         self.ctx.tell(Event::Started { image: planned.name.clone(), reason });
@@ -73,6 +84,7 @@ impl<'a> Work<'a> {
             (Some(_), true) => self.reuse(planned).await?,
             (Some(image), false) => self.built(planned, image, &parents).await?,
         };
+        drop(turn);
         let built = match built {
             Step::Went(built) => built,
             Step::Failed(failure) => {
@@ -81,12 +93,14 @@ impl<'a> Work<'a> {
         };
         result.digest = Some(built.id.clone());
         result.log = built.log.clone();
+        let turn = self.turn(&self.scans).await?;
         let judged = match self.judged(planned, &built.id).await? {
             Step::Went(judged) => judged,
             Step::Failed(failure) => {
                 return Ok((self.failed(result, failure, began).await?, None));
             }
         };
+        drop(turn);
         if let Err(error) = self.tag(planned, &built.id, judged.verdict.released).await {
             let failure = Failure::new("docker", &error.to_string());
             return Ok((self.failed(result, failure, began).await?, None));
@@ -94,6 +108,13 @@ impl<'a> Work<'a> {
         result.took_ms = began.elapsed().as_millis() as u64;
         let result = self.record(planned, result, judged).await?;
         Ok((result, Some(built.id)))
+    }
+
+    async fn turn<'s>(&self, of: &'s Semaphore) -> Result<SemaphorePermit<'s>, Error> {
+        tokio::select! {
+            permit = of.acquire() => permit.map_err(|_| self.interrupted()),
+            () = self.ctx.cancel.cancelled() => Err(self.interrupted()),
+        }
     }
 
     /// Records an image whose parent has no image to stand on.
@@ -436,11 +457,13 @@ impl<'a> Work<'a> {
             }
         };
         let (secrets, feeds) = (self.ctx.secrets.clone(), self.ctx.feeds.clone());
+        let known = self.known.clone();
         let digest = id.to_owned();
         let target = planned.tags.first().cloned().unwrap_or_else(|| planned.name.clone());
         let scanned = tokio::task::spawn_blocking(move || {
             let inspect = |file: &FileSeen<'_>| secrets.inspect(file);
-            let mut inventory = inventory::archive(reader, &ReadLimits::default(), &inspect)?;
+            let mut inventory =
+                inventory::export(reader, &ReadLimits::default(), &inspect, &known)?;
             inventory.digest = digest;
             inventory.target = target;
             let mut findings = inventory.secrets.clone();
