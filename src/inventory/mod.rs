@@ -5,7 +5,7 @@ use std::io::{Read, Seek};
 use std::path::Path;
 
 use crate::model::finding::Finding;
-use crate::model::inventory::{FileSeen, Inventory};
+use crate::model::inventory::{FileSeen, Inventory, Unpacked};
 
 mod archive;
 mod collect;
@@ -23,6 +23,7 @@ mod layer;
 mod limits;
 mod npm;
 mod os;
+mod overlay;
 mod purl;
 mod python;
 mod tarball;
@@ -81,6 +82,17 @@ pub fn export(
     known: &Known,
 ) -> Result<Inventory, Error> {
     archive::read("image archive", input, limits, inspect, Some(known)).map(Source::collect)
+}
+
+/// Reads an image that lies unpacked in the daemon's own folders, but passes over layers that are
+/// `known`; an error means that [`export`] must do.
+pub fn unpacked(
+    image: &Unpacked,
+    limits: &Limits,
+    inspect: &Inspect<'_>,
+    known: &Known,
+) -> Result<Inventory, Error> {
+    overlay::read(image, limits, inspect, known).map(Source::collect)
 }
 
 /// Reads an archive file (also one compressed as a whole), an image layout folder or a root folder.

@@ -450,20 +450,24 @@ impl<'a> Work<'a> {
     /// Inventory, scan and verdict of an image that the daemon has.
     async fn judged(&self, planned: &Planned, id: &str) -> Result<Step<Judged>, Error> {
         self.step(planned, "inventory");
-        let reader = match self.prepared.daemon.export_reader(id).await {
-            Ok(reader) => reader,
-            Err(error) => {
-                return Ok(Step::Failed(Failure::new("inventory", &error.to_string())));
-            }
-        };
         let (secrets, feeds) = (self.ctx.secrets.clone(), self.ctx.feeds.clone());
         let known = self.known.clone();
         let digest = id.to_owned();
         let target = planned.tags.first().cloned().unwrap_or_else(|| planned.name.clone());
+        let daemon = self.prepared.daemon.clone();
+        let unpacked = daemon.unpacked(id).await;
+        let runtime = tokio::runtime::Handle::current();
         let scanned = tokio::task::spawn_blocking(move || {
             let inspect = |file: &FileSeen<'_>| secrets.inspect(file);
-            let mut inventory =
-                inventory::export(reader, &ReadLimits::default(), &inspect, &known)?;
+            let limits = ReadLimits::default();
+            let near = unpacked.map(|it| inventory::unpacked(&it, &limits, &inspect, &known));
+            let mut inventory = match near {
+                Some(Ok(inventory)) => inventory,
+                _ => {
+                    let reader = runtime.block_on(daemon.export_reader(&digest))?;
+                    inventory::export(reader, &limits, &inspect, &known)?
+                }
+            };
             inventory.digest = digest;
             inventory.target = target;
             let mut findings = inventory.secrets.clone();
@@ -472,7 +476,7 @@ impl<'a> Work<'a> {
             let matches = feeds.map(|feeds| matching::vulnerabilities(&inventory, feeds.as_ref()));
             let matches = matches.unwrap_or_default();
             findings.extend(matches.findings);
-            Ok::<_, inventory::Error>((inventory, findings, matches.unassessed))
+            Ok::<_, Error>((inventory, findings, matches.unassessed))
         })
         .await?;
         let (inventory, findings, mut unassessed) = match scanned {
