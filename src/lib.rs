@@ -74,10 +74,10 @@
 //!
 //! # Where to add
 //!
-//! - **A kind of package**: a file in `src/inventory/` that turns kept files into
-//!   [`Package`](model::inventory::Package)s, and one line in `inventory/collect.rs`; its version order
-//!   in `src/scan/version/`; its OSV ecosystem in `scan/matching.rs`. Until a kind is read,
-//!   `inventory/gaps.rs` names it as not assessed, so remove it there.
+//! - **A kind of package**: which of its files are kept in `inventory/kept.rs`, a file in
+//!   `src/inventory/` that turns them into [`Package`](model::inventory::Package)s, a line in
+//!   `inventory/collect.rs`; its version order in `src/scan/version/`. Until a kind is read,
+//!   `inventory/foreign.rs` names it as not assessed, so take it out there.
 //! - **A lint rule**: `source/rules.rs` for the Dockerfile, `source/layout.rs` for the folder,
 //!   `source/manifest.rs` and its neighbours for the manifest; a stable id, and a sentence what to do.
 //! - **A secret rule**: an element of `RULES` in one of `src/scan/secrets/rules/`.
