@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::OFlags;
 
@@ -45,7 +46,7 @@ pub(super) fn root(path: &Path, limits: &Limits, inspect: &Inspect<'_>) -> Resul
     Ok(Source {
         target: label.clone(),
         parts: vec![Part { layer: Some(0), name: label.clone() }],
-        layers: vec![layer],
+        layers: vec![Arc::new(layer)],
         ..Source::default()
     })
 }
@@ -160,7 +161,7 @@ pub(super) fn layout(path: &Path, limits: &Limits, inspect: &Inspect<'_>) -> Res
             match layer(path, name, limits, &mut budget, inspect) {
                 Ok(layer) => {
                     known.insert(name.clone(), layers.len());
-                    layers.push(layer);
+                    layers.push(Arc::new(layer));
                 }
                 Err(e) => gaps.add("layer", name, e.to_string()),
             }

@@ -18,6 +18,7 @@ mod gaps;
 mod golang;
 mod image;
 mod kept;
+mod known;
 mod layer;
 mod limits;
 mod npm;
@@ -31,6 +32,7 @@ use archive::Blob;
 use collect::Source;
 
 pub use cyclonedx::{SbomMeta, cyclonedx};
+pub use known::Known;
 pub use limits::Limits;
 
 /// What looks at each regular file as it passes by; its findings become the inventory's secrets.
@@ -68,7 +70,17 @@ pub fn archive(
     limits: &Limits,
     inspect: &Inspect<'_>,
 ) -> Result<Inventory, Error> {
-    archive::read("image archive", input, limits, inspect).map(Source::collect)
+    archive::read("image archive", input, limits, inspect, None).map(Source::collect)
+}
+
+/// Reads what a daemon exports, as [`archive`], but passes over layers that are `known`.
+pub fn export(
+    input: impl Read,
+    limits: &Limits,
+    inspect: &Inspect<'_>,
+    known: &Known,
+) -> Result<Inventory, Error> {
+    archive::read("image archive", input, limits, inspect, Some(known)).map(Source::collect)
 }
 
 /// Reads an archive file (also one compressed as a whole), an image layout folder or a root folder.
@@ -92,7 +104,7 @@ pub fn file(path: &Path, limits: &Limits, inspect: &Inspect<'_>) -> Result<Inven
     file.rewind().map_err(fail)?;
     let blob = Blob::of(&start[..n]);
     let plain = archive::decode(blob, file, limits).map_err(fail)?;
-    let source = archive::read(&what, plain, limits, inspect);
+    let source = archive::read(&what, plain, limits, inspect, None);
     Ok(Inventory { target: what.clone(), ..source?.collect() })
 }
 
