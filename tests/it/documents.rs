@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use midwatch::cli::Cli;
 use midwatch::config::{Config, File};
 use midwatch::model::pipeline::{BuildSpec, MailSpec, Pipeline, Policy};
@@ -135,6 +135,25 @@ fn every_command_line_in_the_documents_parses() {
     assert!(parse("midwatch rnu hardened").is_err());
     assert!(parse("midwatch scan debian:12 --fail-on severe").is_err());
     assert!(parse("./ops/no-such-thing").is_err());
+}
+
+#[test]
+fn every_command_and_option_is_documented() {
+    let text = read("ops/docs/configuration.md");
+    let mut open = vec![(String::from("midwatch"), Cli::command())];
+    while let Some((name, command)) = open.pop() {
+        for option in command.get_arguments().filter_map(|argument| argument.get_long()) {
+            let shown = format!("`--{option}");
+            let line = text.lines().find(|line| line.starts_with(&format!("| `{name}")));
+            let place = line.filter(|_| name != "midwatch").unwrap_or(&text);
+            assert!(place.contains(&shown), "{name} --{option} is not documented");
+        }
+        for inner in command.get_subcommands() {
+            let name = format!("{name} {}", inner.get_name());
+            assert!(text.contains(&format!("`{name}")), "{name} is not documented");
+            open.push((name, inner.clone()));
+        }
+    }
 }
 
 #[test]
