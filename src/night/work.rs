@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::prepare::{Prepared, referenced};
 use super::{Context, Error, Event, lock};
@@ -255,7 +255,7 @@ impl<'a> Work<'a> {
             tries: build.fetch_tries,
             max_bytes: build.max_resource.0,
             credentials: self.ctx.input_credentials.clone(),
-            timeout: Duration::from_secs(60),
+            timeout: build.fetch_timeout.0,
         };
         let fetched = match build::fetch(&files, &settings, &self.ctx.cancel).await {
             Ok(fetched) => fetched,
@@ -316,7 +316,7 @@ impl<'a> Work<'a> {
             builder: spec.builder,
             cache: self.cache(planned),
             limits: Limits {
-                time: Duration::from_secs(spec.time_limit_minutes * 60),
+                time: spec.time_limit.0,
                 memory: spec.memory.map(|size| size.0),
                 milli_cpus: spec.cpus.map(|cpus| (cpus * 1000.0) as u64),
                 log_bytes: spec.log_limit.0 as usize,
