@@ -156,8 +156,9 @@ pub(super) async fn prepare(
             (plan, pins, broken)
         }
     };
+    let owner = ctx.pin_owner();
     for id in pins.values() {
-        daemon.pin(id).await?;
+        daemon.pin(id, &owner).await?;
     }
     let names = plan.images.iter().map(|planned| planned.name.clone());
     let names: Vec<String> = names.chain(broken.iter().map(|broken| broken.name.clone())).collect();

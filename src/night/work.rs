@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::prepare::{Prepared, referenced};
-use super::{Context, Error, Event, lock};
+use super::{Context, Error, Event, lock, on_demand_lane};
 use crate::build::{self, FetchSettings, Fetched};
 use crate::inventory::{self, Limits as ReadLimits, SbomMeta};
 use crate::judge::{self, JudgeInput};
@@ -138,13 +138,13 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// After the night: pins, unless another night still builds on them, and garbage.
+    /// After the night: pins, unless the other lane still builds on them, and garbage.
     pub async fn clean_up(&self) {
         let on_demand = self.night.kind == NightKind::OnDemand;
-        if on_demand || !lock::others_idle(&self.ctx.data, &self.night.pipeline) {
+        if on_demand || !lock::idle(&self.ctx.data, &on_demand_lane(&self.night.pipeline)) {
             return;
         }
-        if let Err(error) = self.prepared.daemon.sweep_pins(&[]).await {
+        if let Err(error) = self.prepared.daemon.sweep_pins(&self.ctx.pin_owner()).await {
             tracing::warn!(%error, "pins not removed");
         }
         self.collect().await;
@@ -292,7 +292,7 @@ impl<'a> Work<'a> {
             let Some(id) = id else {
                 return Ok(Step::Failed(self.no_base(&base.target)));
             };
-            let alias = match self.prepared.daemon.pin(&id).await {
+            let alias = match self.prepared.daemon.pin(&id, &self.ctx.pin_owner()).await {
                 Ok(alias) => alias,
                 Err(error) => {
                     return Ok(Step::Failed(Failure::new("base", &error.to_string())));
