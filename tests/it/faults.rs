@@ -1,7 +1,7 @@
 //! What goes wrong around a night: killed, stopped, without daemon, source or inputs; nothing is lost.
 
 mod inputs;
-mod interrupted;
+pub mod interrupted;
 mod lanes;
 mod ledger;
 mod limits;

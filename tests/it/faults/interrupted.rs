@@ -157,7 +157,10 @@ fn killed_while_the_mails_go_out() {
     run.kill();
     let night = world.midwatch(&["report", "p", "--json"]).exits(0).json();
     assert_eq!(night["night"]["planned"], 1, "the night itself is over: {night:#}");
-    assert_eq!(world.value("SELECT CAST(COUNT(*) AS TEXT) FROM outbox WHERE state = 'pending'"), "2");
+    assert_eq!(
+        world.value("SELECT CAST(COUNT(*) AS TEXT) FROM outbox WHERE state = 'pending'"),
+        "2"
+    );
     // A mail that a process had in its hands is free again after its lease.
     world.write("midwatch.toml", &folder);
     world.now = Some("2026-11-22T00:45:00Z".into());
@@ -193,7 +196,8 @@ fn stopped_by(signal: &str, nap: &str, build: &str) {
     let night = world.value("SELECT id FROM nights");
     assert!(done.stderr.contains(&night), "and with which night:\n{}", done.stderr);
     world.until("the build's container is gone", 10, || (!sleeping(nap)).then_some(()));
-    let containers = docker(&world.host, &["ps", "--all", "--no-trunc", "--format", "{{.Command}}"]);
+    let containers =
+        docker(&world.host, &["ps", "--all", "--no-trunc", "--format", "{{.Command}}"]);
     assert!(!containers.contains(nap), "{containers}");
     world.write("in/b", "0");
     goes_on(&world, 2);
