@@ -20,8 +20,12 @@ use crate::model::plan::{BaseTarget, Planned};
 use crate::model::source::{BrokenImage, ImageSource, Level};
 use crate::model::verdict::Verdict;
 use crate::plan;
-use crate::scan::{checks, matching};
+use crate::scan::checks;
+use crate::scan::matching::{self, Matches};
 use crate::store::{BuiltMark, ImageEnd};
+
+/// What no image could be matched against.
+const NO_FEEDS: &str = "no advisory data: run `midwatch feeds import PATH…`";
 
 /// The work of one night.
 #[derive(Debug)]
@@ -424,8 +428,10 @@ impl<'a> Work<'a> {
             let mut findings = inventory.secrets.clone();
             findings.extend(secrets.environment(&inventory.config));
             findings.extend(checks::checks(&inventory));
-            let matches = feeds.map(|feeds| matching::vulnerabilities(&inventory, feeds.as_ref()));
-            let matches = matches.unwrap_or_default();
+            let matches = match feeds {
+                Some(feeds) => matching::vulnerabilities(&inventory, feeds.as_ref()),
+                None => Matches { unassessed: vec![NO_FEEDS.into()], ..Matches::default() },
+            };
             findings.extend(matches.findings);
             Ok::<_, inventory::Error>((inventory, findings, matches.unassessed))
         })

@@ -116,16 +116,27 @@ impl World {
     }
 
     pub fn git(&self, arguments: &[&str]) {
-        let output = Command::new("git")
+        self.git_with(arguments, b"");
+    }
+
+    /// Gives git something to read and returns what it says.
+    pub fn git_with(&self, arguments: &[&str], input: &[u8]) -> String {
+        let mut child = Command::new("git")
             .args(["-c", "user.name=Test", "-c", "user.email=test@example.org"])
             .args(["-c", "commit.gpgsign=false", "-c", "protocol.file.allow=always"])
             .args(arguments)
             .current_dir(self.repo())
             .env("GIT_AUTHOR_DATE", "2026-11-01T00:00:00Z")
             .env("GIT_COMMITTER_DATE", "2026-11-01T00:00:00Z")
-            .output()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "git {arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout).trim().to_owned()
     }
 
     /// One image folder with a manifest that the lint has nothing against.
@@ -160,6 +171,16 @@ impl World {
 
     pub fn midwatch(&self, arguments: &[&str]) -> Done {
         Done::of(arguments, self.command(arguments).output().unwrap())
+    }
+
+    /// Runs the binary in an address space of that many megabytes.
+    pub fn bounded(&self, megabytes: u64, arguments: &[&str]) -> Done {
+        let inner = self.command(arguments);
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -v {}; exec \"$0\" \"$@\"", megabytes * 1024);
+        command.args(["-c", &script]).arg(inner.get_program()).args(inner.get_args());
+        command.current_dir(self.folder.path()).env("DOCKER_HOST", &self.host);
+        Done::of(arguments, command.stdin(Stdio::null()).output().unwrap())
     }
 
     /// Starts the binary and leaves it running, its words in `FILE.out` and `FILE.err`.

@@ -73,14 +73,14 @@ fn the_second_night_says_what_is_new_and_what_is_fixed() {
     let new = parsed(&raw);
     assert!(text(&new).to_lowercase().contains("new"), "{}", text(&new));
     assert!(text(&new).contains("MWTEST-2026-"), "{}", text(&new));
-    assert!(new.subject().unwrap().contains("FAIL"), "{:?}", new.subject());
+    assert!(new.subject().unwrap().contains("HELD"), "{:?}", new.subject());
 }
 
 /// What every mail client relies on.
 fn shape(mail: &Message<'_>, world: &World, night: &str) {
     let name = world.pipeline_name();
     let subject = mail.subject().unwrap();
-    assert!(subject.starts_with(&format!("[{name}] FAIL 1 of 1")), "{subject}");
+    assert!(subject.starts_with(&format!("[{name}] HELD 1 of 1")), "{subject}");
     assert!(subject.contains("2026-11-22"), "the date keeps nights apart: {subject}");
     assert_eq!(header(mail, "List-Id"), format!("<{name}.midwatch.example.org>"));
     assert_eq!(header(mail, "Auto-Submitted"), "auto-generated");
