@@ -53,15 +53,15 @@ impl Daemon {
         Ok(collected)
     }
 
-    /// Removes all pins but those in `keep`; returns how many.
+    /// Removes all pins of `owner`; returns how many.
     ///
     /// # Errors
     /// Where the daemon does not answer.
-    pub async fn sweep_pins(&self, keep: &[String]) -> Result<u64, Error> {
-        let mut swept = 0;
+    pub async fn sweep_pins(&self, owner: &str) -> Result<u64, Error> {
+        let (mut swept, owned) = (0, format!(":{owner}"));
         for image in self.list(false, vec![("reference", format!("{PINS}/*"))]).await? {
             for tag in &image.repo_tags {
-                if tag.starts_with(PINS) && !keep.contains(tag) {
+                if tag.starts_with(PINS) && tag.ends_with(&owned) {
                     swept += u64::from(self.unpin(tag).await?);
                 }
             }

@@ -20,9 +20,6 @@ use crate::model::pipeline::Pull;
 /// builder which asks the registry first falls back to the local image without waiting.
 pub(super) const PINS: &str = "127.0.0.1:1/midwatch-pin";
 
-/// The tag of every pin.
-const PIN_TAG: &str = "pin";
-
 /// Longest silence of a pull.
 const SILENCE: Duration = Duration::from_secs(300);
 
@@ -239,15 +236,16 @@ impl Daemon {
     }
 
     /// Tags an image of the daemon with an alias that no registry can answer for, so that a build
-    /// on it asks nobody, and returns the alias. The same image has the same alias every time.
+    /// on it asks nobody, and returns the alias: the same for the same image and owner. `owner`, a
+    /// plain word, keeps apart what others on this daemon pin.
     ///
     /// # Errors
     /// [`Error::Absent`] where the daemon does not have the image.
-    pub async fn pin(&self, id_or_ref: &str) -> Result<String, Error> {
+    pub async fn pin(&self, id_or_ref: &str, owner: &str) -> Result<String, Error> {
         let facts = self.inspect(id_or_ref).await?;
         let id = facts.ok_or_else(|| Error::Absent(id_or_ref.to_owned()))?.id;
         let hex = id.rsplit(':').next().unwrap_or(&id);
-        let alias = format!("{PINS}/{}:{PIN_TAG}", hex.get(..32).unwrap_or(hex));
+        let alias = format!("{PINS}/{}:{owner}", hex.get(..32).unwrap_or(hex));
         self.tag(&id, &alias).await?;
         Ok(alias)
     }

@@ -326,7 +326,7 @@ async fn the_classic_builder_builds_fails_and_keeps_its_limits() {
 async fn the_classic_builder_works_on_every_engine_where_nothing_runs() {
     for daemon in daemons().await {
         let dir = tempfile::tempdir().unwrap();
-        let alias = daemon.pin(TINY).await.unwrap();
+        let alias = daemon.pin(TINY, "tests").await.unwrap();
         let mut job = job(dir.path(), &format!("FROM {alias}\nCOPY a /\nENV A=b\n"));
         job.context = write(dir.path(), &[("a", "one")]);
         job.builder = Builder::Classic;
@@ -412,8 +412,8 @@ async fn pinned_bases_build_offline_in_every_position() {
         let dir = tempfile::tempdir().unwrap();
         let base = job(dir.path(), &format!("FROM {TINY}\nRUN echo {} > /word\n", unique("w")));
         let id = built(&daemon, &base).await.id;
-        let alias = daemon.pin(&base.tags[0]).await.unwrap();
-        assert_eq!(daemon.pin(&id).await.unwrap(), alias);
+        let alias = daemon.pin(&base.tags[0], "tests").await.unwrap();
+        assert_eq!(daemon.pin(&id, "tests").await.unwrap(), alias);
         let child = job(
             dir.path(),
             &format!(

@@ -13,5 +13,6 @@ pub mod plan;
 pub mod report;
 pub mod size;
 pub mod source;
+pub mod span;
 pub mod statement;
 pub mod verdict;

@@ -1,12 +1,14 @@
 //! A pipeline: what a night is. `pipelines/NAME.toml`, as read; defaults work.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::build::Builder;
 use super::size::Size;
+use super::span::Span;
 
 /// One pipeline file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -116,8 +118,8 @@ pub struct BuildSpec {
     pub cache: Cache,
     /// Whether outside bases are pulled.
     pub pull: Pull,
-    /// Minutes one build may take.
-    pub time_limit_minutes: u64,
+    /// How long one build may take, such as `90s`, `60m` or `2h`.
+    pub time_limit: Span,
     /// Bytes of memory for a build's containers, such as `2GB`.
     pub memory: Option<Size>,
     /// Processors for a build's containers, such as `1.5`.
@@ -130,6 +132,8 @@ pub struct BuildSpec {
     pub max_resource: Size,
     /// Tries for each address of a declared resource.
     pub fetch_tries: u32,
+    /// Longest silence of a declared resource's server, and longest time to connect.
+    pub fetch_timeout: Span,
     /// Credentials of declared resources: auth id → `env:NAME` or `file:PATH` with `user:password`.
     pub credentials: BTreeMap<String, String>,
     /// Images of the last nights whose untagged builds are kept.
@@ -147,13 +151,14 @@ impl Default for BuildSpec {
             builder: Builder::Buildkit,
             cache: Cache::Nightly,
             pull: Pull::Missing,
-            time_limit_minutes: 60,
+            time_limit: Span(Duration::from_secs(3600)),
             memory: None,
             cpus: None,
             log_limit: Size(4_000_000),
             min_free_disk: Size(2_000_000_000),
             max_resource: Size(4_000_000_000),
             fetch_tries: 3,
+            fetch_timeout: Span(Duration::from_secs(60)),
             credentials: BTreeMap::new(),
             keep_nights: 2,
         }

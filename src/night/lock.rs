@@ -64,12 +64,12 @@ impl Lock {
     }
 }
 
-/// Whether no night of any pipeline runs, the caller's own aside.
-pub fn others_idle(data: &Path, own: &str) -> bool {
-    let own = format!("{own}.lock");
-    let entries = fs::read_dir(data.join("locks")).into_iter().flatten().flatten();
-    let mut others = entries.filter(|entry| entry.file_name() != own.as_str());
-    others.all(|entry| File::open(entry.path()).is_ok_and(|file| file.try_lock_shared().is_ok()))
+/// Whether nobody holds the lock `name`.
+pub fn idle(data: &Path, name: &str) -> bool {
+    match File::open(data.join("locks").join(format!("{name}.lock"))) {
+        Ok(file) => file.try_lock_shared().is_ok(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
 }
 
 fn open(data: &Path, name: &str) -> Result<(File, PathBuf), Error> {
@@ -104,6 +104,7 @@ mod tests {
         let error = Lock::take(data.path(), "nightly").unwrap_err().to_string();
         assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
         Lock::take(data.path(), "other").unwrap();
+        assert!(!idle(data.path(), "nightly") && idle(data.path(), "unheard-of"));
         drop(held);
         Lock::take(data.path(), "nightly").unwrap();
     }

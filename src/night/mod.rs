@@ -79,6 +79,16 @@ impl Context {
         // Nobody watching is no reason to stop.
         let _ = self.events.send(event);
     }
+
+    /// Whose pins these are: another installation on the same daemon must not remove them.
+    fn pin_owner(&self) -> String {
+        use sha2::{Digest, Sha256};
+        let mut hash = Sha256::new();
+        hash.update(self.data.as_os_str().as_encoded_bytes());
+        hash.update([0]);
+        hash.update(self.pipeline.name.as_bytes());
+        hex::encode(&hash.finalize()[..8])
+    }
 }
 
 /// What starts a night.
@@ -222,8 +232,13 @@ async fn take_lock(ctx: &Context, start: &Start) -> Result<lock::Lock, Error> {
     if !matches!(start, Start::OnDemand { .. }) {
         return lock::Lock::take(&data, &pipeline).map_err(running);
     }
-    let name = format!("{pipeline}.on-demand");
+    let name = on_demand_lane(&pipeline);
     tokio::task::spawn_blocking(move || lock::Lock::wait(&data, &name)).await?.map_err(running)
+}
+
+/// The lock of a pipeline's on-demand rebuilds.
+fn on_demand_lane(pipeline: &str) -> String {
+    format!("{pipeline}.on-demand")
 }
 
 async fn open(ctx: &Context, start: &Start) -> Result<Opened, Error> {

@@ -4,8 +4,10 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::{Error, Mailing};
 use crate::ambient::Clock;
+use crate::model::report::Audience;
 use crate::report::transport::{Sent, Transport};
-use crate::store::{Blobs, Claimed, Store};
+use crate::report::{self, Envelope};
+use crate::store::{Blobs, Claimed, OutboxMail, Store};
 
 /// What one round of delivery did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -81,8 +83,10 @@ async fn post(
         }
         Sent::Refused { error } => {
             tracing::error!(recipient = mail.recipient, error, "mail refused; address suppressed");
-            store.mark_dead(id, &error).await?;
+            // Told first: a process that dies in between is refused again, and tells the same.
+            tell_administrator(store, blobs, mailing, claimed, &error, now).await?;
             store.suppress(&mail.recipient, &error, now).await?;
+            store.mark_dead(id, &error).await?;
             Ok(Fate::Dead)
         }
         Sent::Later { error } => later(store, claimed, now, &error).await,
@@ -91,6 +95,57 @@ async fn post(
             later(store, claimed, now, &error).await
         }
     }
+}
+
+/// A mail of its own, under an id that depends on the refused one, so that it is written once.
+async fn tell_administrator(
+    store: &Store,
+    blobs: &Blobs,
+    mailing: &Mailing,
+    claimed: &Claimed,
+    error: &str,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let refused = &claimed.mail;
+    let to = match &mailing.administrator {
+        Some(to) if !to.eq_ignore_ascii_case(&refused.recipient) => to.clone(),
+        _ => return Ok(()),
+    };
+    let subject = format!("[midwatch] no mail to {} any more", refused.recipient);
+    let text = format!(
+        "The mail server refused a mail for good; no more mails go to that address.\n\n\
+         Address:  {}\nMail:     {}\nNight:    {}\nAnswer:   {error}\n\n\
+         Correct the address in the pipeline's mail.to or in the manifests that name it.\n",
+        refused.recipient, refused.subject, refused.night
+    );
+    let audience = Audience::Pipeline(format!("{to} {}", refused.message_id));
+    let envelope = Envelope {
+        from: mailing.from.clone(),
+        to,
+        message_id: report::message_id(&refused.night, &audience, 1, &mailing.domain),
+        date: now,
+        list_id: format!("administrator.midwatch.{}", mailing.domain),
+        thread: None,
+        night: refused.night.clone(),
+        unsubscribe: None,
+    };
+    let raw = match report::notice(&subject, &text, &envelope) {
+        Ok(raw) => raw,
+        Err(error) => {
+            tracing::error!(%error, "the administrator cannot be told");
+            return Ok(());
+        }
+    };
+    let notice = OutboxMail {
+        message_id: envelope.message_id,
+        night: envelope.night,
+        recipient: envelope.to,
+        subject,
+        blob: blobs.put(&raw)?,
+        not_before: now,
+        deadline: now + mailing.give_up,
+    };
+    Ok(store.enqueue(std::slice::from_ref(&notice)).await?)
 }
 
 async fn later(

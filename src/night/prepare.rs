@@ -116,6 +116,10 @@ pub(super) async fn prepare(
 ) -> Result<Prepared, Halt> {
     let night = &opened.night;
     let unfinished = opened.unfinished.as_ref();
+    // What a killed process was still fetching.
+    if let Err(error) = build::sweep(&ctx.data.join("inputs")) {
+        tracing::warn!(%error, "unfinished inputs not removed");
+    }
     let daemon = connect(ctx).await?;
     let feeds = night_feeds(ctx, night.started);
     if ctx.pipeline.policy.stale_feeds == StaleFeeds::Refuse && feeds.freshness != Freshness::Fresh
@@ -156,9 +160,10 @@ pub(super) async fn prepare(
             (plan, pins, broken)
         }
     };
+    let owner = ctx.pin_owner();
     for (reference, id) in &pins {
         // A base that went away since costs the images on it, each with its own words.
-        if let Err(error) = daemon.pin(id).await {
+        if let Err(error) = daemon.pin(id, &owner).await {
             tracing::warn!(reference, %error, "base not pinned");
         }
     }

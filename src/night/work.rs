@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::prepare::{Prepared, referenced};
-use super::{Context, Error, Event, lock};
+use super::{Context, Error, Event, lock, on_demand_lane};
 use crate::build::{self, Daemon, FetchSettings, Fetched};
 use crate::inventory::{self, Known, Limits as ReadLimits, SbomMeta};
 use crate::judge::{self, JudgeInput};
@@ -23,8 +23,12 @@ use crate::model::plan::{BaseTarget, Planned};
 use crate::model::source::{BrokenImage, ImageSource, Level};
 use crate::model::verdict::Verdict;
 use crate::plan;
-use crate::scan::{checks, matching};
+use crate::scan::checks;
+use crate::scan::matching::{self, Matches};
 use crate::store::{BuiltMark, ImageEnd};
+
+/// What no image could be matched against.
+const NO_FEEDS: &str = "no advisory data: run `midwatch feeds import PATH…`";
 
 /// The work of one night.
 #[derive(Debug)]
@@ -162,13 +166,13 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// After the night: pins, unless another night still builds on them, and garbage.
+    /// After the night: pins, unless the other lane still builds on them, and garbage.
     pub async fn clean_up(&self) {
         let on_demand = self.night.kind == NightKind::OnDemand;
-        if on_demand || !lock::others_idle(&self.ctx.data, &self.night.pipeline) {
+        if on_demand || !lock::idle(&self.ctx.data, &on_demand_lane(&self.night.pipeline)) {
             return;
         }
-        if let Err(error) = self.prepared.daemon.sweep_pins(&[]).await {
+        if let Err(error) = self.prepared.daemon.sweep_pins(&self.ctx.pin_owner()).await {
             tracing::warn!(%error, "pins not removed");
         }
         self.collect().await;
@@ -298,7 +302,7 @@ impl<'a> Work<'a> {
             tries: build.fetch_tries,
             max_bytes: build.max_resource.0,
             credentials: self.ctx.input_credentials.clone(),
-            timeout: Duration::from_secs(60),
+            timeout: build.fetch_timeout.0,
         };
         let fetched = match build::fetch(&files, &settings, &self.ctx.cancel).await {
             Ok(fetched) => fetched,
@@ -335,7 +339,7 @@ impl<'a> Work<'a> {
             let Some(id) = id else {
                 return Ok(Step::Failed(self.no_base(&base.target)));
             };
-            let alias = match self.prepared.daemon.pin(&id).await {
+            let alias = match self.prepared.daemon.pin(&id, &self.ctx.pin_owner()).await {
                 Ok(alias) => alias,
                 Err(error) => {
                     return Ok(Step::Failed(Failure::new("base", &error.to_string())));
@@ -359,7 +363,7 @@ impl<'a> Work<'a> {
             builder: spec.builder,
             cache: self.cache(planned),
             limits: Limits {
-                time: Duration::from_secs(spec.time_limit_minutes * 60),
+                time: spec.time_limit.0,
                 memory: spec.memory.map(|size| size.0),
                 milli_cpus: spec.cpus.map(|cpus| (cpus * 1000.0) as u64),
                 log_bytes: spec.log_limit.0 as usize,
@@ -473,8 +477,10 @@ impl<'a> Work<'a> {
             let mut findings = inventory.secrets.clone();
             findings.extend(secrets.environment(&inventory.config));
             findings.extend(checks::checks(&inventory));
-            let matches = feeds.map(|feeds| matching::vulnerabilities(&inventory, feeds.as_ref()));
-            let matches = matches.unwrap_or_default();
+            let matches = match feeds {
+                Some(feeds) => matching::vulnerabilities(&inventory, feeds.as_ref()),
+                None => Matches { unassessed: vec![NO_FEEDS.into()], ..Matches::default() },
+            };
             findings.extend(matches.findings);
             Ok::<_, Error>((inventory, findings, matches.unassessed))
         })

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use lettre::Message;
+use lettre::message::MessageBuilder;
 use lettre::message::header::{
     ContentDisposition, ContentTransferEncoding, ContentType, HeaderName, HeaderValue,
 };
@@ -55,35 +56,57 @@ pub fn message_id(night: &str, audience: &Audience, revision: u32, domain: &str)
 /// # Errors
 /// Where an address is none, or a header cannot be written.
 pub fn message(rendered: &Rendered, envelope: &Envelope) -> Result<Vec<u8>, Error> {
-    let mut builder = Message::builder()
-        .from(mailbox(&envelope.from)?)
-        .to(mailbox(&envelope.to)?)
-        .subject(clean::header(&rendered.subject, 240))
-        .date(envelope.date.into())
-        .message_id(Some(one_token(&envelope.message_id)));
-    if let Some(thread) = &envelope.thread {
-        builder = builder.in_reply_to(one_token(thread)).references(one_token(thread));
-    }
-    for (name, value) in headers(rendered, envelope) {
-        let name = HeaderName::new_from_ascii(name.into())
-            .map_err(|error| Error::Message(error.to_string()))?;
-        builder = builder.raw_header(HeaderValue::new(name, clean::header(&value, 400)));
-    }
-    let message = builder
+    let severity = rendered.severity_highest.map_or("none", |severity| severity.as_str());
+    let about = [
+        ("X-Midwatch-Verdict", rendered.verdict.as_str().to_owned()),
+        ("X-Midwatch-Severity", severity.into()),
+    ];
+    let message = headed(&rendered.subject, envelope, about)?
         .multipart(body(rendered, &envelope.message_id))
         .map_err(|error| Error::Message(error.to_string()))?;
     Ok(message.formatted())
 }
 
-fn headers(rendered: &Rendered, envelope: &Envelope) -> Vec<(&'static str, String)> {
-    let severity = rendered.severity_highest.map_or("none", |severity| severity.as_str());
+/// Builds a short message of plain text, such as one to the administrator.
+///
+/// # Errors
+/// Where an address is none, or a header cannot be written.
+pub fn notice(subject: &str, text: &str, envelope: &Envelope) -> Result<Vec<u8>, Error> {
+    let message = headed(subject, envelope, [])?
+        .singlepart(part(ContentType::TEXT_PLAIN, text))
+        .map_err(|error| Error::Message(error.to_string()))?;
+    Ok(message.formatted())
+}
+
+/// Everything above the body.
+fn headed(
+    subject: &str,
+    envelope: &Envelope,
+    about: impl IntoIterator<Item = (&'static str, String)>,
+) -> Result<MessageBuilder, Error> {
+    let mut builder = Message::builder()
+        .from(mailbox(&envelope.from)?)
+        .to(mailbox(&envelope.to)?)
+        .subject(clean::header(subject, 240))
+        .date(envelope.date.into())
+        .message_id(Some(one_token(&envelope.message_id)));
+    if let Some(thread) = &envelope.thread {
+        builder = builder.in_reply_to(one_token(thread)).references(one_token(thread));
+    }
+    for (name, value) in headers(envelope).into_iter().chain(about) {
+        let name = HeaderName::new_from_ascii(name.into())
+            .map_err(|error| Error::Message(error.to_string()))?;
+        builder = builder.raw_header(HeaderValue::new(name, clean::header(&value, 400)));
+    }
+    Ok(builder)
+}
+
+fn headers(envelope: &Envelope) -> Vec<(&'static str, String)> {
     let mut headers = vec![
         ("List-Id", format!("<{}>", one_token(&envelope.list_id))),
         ("Auto-Submitted", "auto-generated".into()),
         ("X-Auto-Response-Suppress", "All".into()),
         ("X-Midwatch-Run", envelope.night.clone()),
-        ("X-Midwatch-Verdict", rendered.verdict.as_str().into()),
-        ("X-Midwatch-Severity", severity.into()),
     ];
     if let Some(url) = &envelope.unsubscribe {
         headers.push(("List-Unsubscribe", format!("<{}>", one_token(url))));

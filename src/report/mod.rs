@@ -25,7 +25,7 @@ use crate::model::finding::Severity;
 use crate::model::report::Report;
 
 pub use assemble::{AssembleInput, ImageFindings, assemble};
-pub use message::{Envelope, message, message_id};
+pub use message::{Envelope, message, message_id, notice};
 pub use terminal::{night_table, terminal};
 pub use view::{Verdict, quiet, verdict};
 

@@ -1,12 +1,16 @@
 //! A world for one test: a git repository, a data folder, a configuration, and the real binary.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use tempfile::TempDir;
 
 /// The reference under which every scenario finds its outside base.
@@ -18,6 +22,8 @@ pub struct World {
     pub registry: String,
     pub now: Option<String>,
     pub host: String,
+    /// The ledger's address where it is not the one in the data folder.
+    pub database: Option<String>,
 }
 
 impl World {
@@ -39,6 +45,11 @@ impl World {
             return skip(&format!("no Docker daemon answers at {host}"));
         }
         tiny_base(host);
+        Some(Self::alone(host))
+    }
+
+    /// A world for what needs no daemon.
+    pub fn alone(host: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let unique = folder.path().file_name().unwrap().to_str().unwrap();
         let unique = unique.trim_start_matches('.').to_lowercase();
@@ -47,13 +58,14 @@ impl World {
             folder,
             now: Some("2026-11-22T00:30:00Z".into()),
             host: host.into(),
+            database: None,
         };
         fs::create_dir_all(world.repo()).unwrap();
         fs::create_dir_all(world.path("pipelines")).unwrap();
         world.git(&["init", "--quiet", "--initial-branch=main"]);
         world.write("midwatch.toml", "[mail]\nfrom = \"midwatch@example.org\"\n");
         world.pipeline("");
-        Some(world)
+        world
     }
 
     pub fn path(&self, relative: &str) -> PathBuf {
@@ -72,6 +84,11 @@ impl World {
         let path = self.path(relative);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
+    }
+
+    pub fn append(&self, relative: &str, text: &str) {
+        let before = fs::read_to_string(self.path(relative)).unwrap();
+        self.write(relative, &(before + text));
     }
 
     /// Writes the pipeline file `p`, whose name is unique to this world, for garbage is collected by
@@ -99,16 +116,27 @@ impl World {
     }
 
     pub fn git(&self, arguments: &[&str]) {
-        let output = Command::new("git")
+        self.git_with(arguments, b"");
+    }
+
+    /// Gives git something to read and returns what it says.
+    pub fn git_with(&self, arguments: &[&str], input: &[u8]) -> String {
+        let mut child = Command::new("git")
             .args(["-c", "user.name=Test", "-c", "user.email=test@example.org"])
             .args(["-c", "commit.gpgsign=false", "-c", "protocol.file.allow=always"])
             .args(arguments)
             .current_dir(self.repo())
             .env("GIT_AUTHOR_DATE", "2026-11-01T00:00:00Z")
             .env("GIT_COMMITTER_DATE", "2026-11-01T00:00:00Z")
-            .output()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "git {arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout).trim().to_owned()
     }
 
     /// One image folder with a manifest that the lint has nothing against.
@@ -145,10 +173,95 @@ impl World {
         Done::of(arguments, self.command(arguments).output().unwrap())
     }
 
+    /// Runs the binary in an address space of that many megabytes.
+    pub fn bounded(&self, megabytes: u64, arguments: &[&str]) -> Done {
+        let inner = self.command(arguments);
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -v {}; exec \"$0\" \"$@\"", megabytes * 1024);
+        command.args(["-c", &script]).arg(inner.get_program()).args(inner.get_args());
+        command.current_dir(self.folder.path()).env("DOCKER_HOST", &self.host);
+        Done::of(arguments, command.stdin(Stdio::null()).output().unwrap())
+    }
+
     /// Starts the binary and leaves it running, its words in `FILE.out` and `FILE.err`.
-    pub fn start(&self, arguments: &[&str], file: &str) -> Child {
+    pub fn start(&self, arguments: &[&str], file: &str) -> Running {
         let create = |end: &str| fs::File::create(self.path(&format!("{file}.{end}"))).unwrap();
-        self.command(arguments).stdout(create("out")).stderr(create("err")).spawn().unwrap()
+        let child =
+            self.command(arguments).stdout(create("out")).stderr(create("err")).spawn().unwrap();
+        Running { child, words: self.path(file), arguments: arguments.join(" ") }
+    }
+
+    /// Waits until `look` gives something; panics with everybody's words when it takes too long.
+    pub fn until<T>(&self, what: &str, seconds: u64, mut look: impl FnMut() -> Option<T>) -> T {
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            if Instant::now() > deadline {
+                panic!("{what}: not within {seconds} s\n{}", self.words());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn words(&self) -> String {
+        let entries = fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let logs = entries.filter(|path| path.extension().is_some_and(|it| it == "err"));
+        let show = |path: PathBuf| {
+            format!("--- {}\n{}", path.display(), text(&fs::read(&path).unwrap_or_default()))
+        };
+        logs.map(show).collect()
+    }
+
+    /// Rows of text from the ledger; none before there is one.
+    pub fn rows(&self, sql: &str) -> Vec<Vec<String>> {
+        let ledger = self.data().join("ledger.db");
+        let url = self.database.clone().unwrap_or(format!("sqlite://{}", ledger.display()));
+        if self.database.is_none() && !ledger.exists() {
+            return Vec::new();
+        }
+        sqlx::any::install_default_drivers();
+        let executor = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        executor.block_on(async {
+            let mut ledger = sqlx::AnyConnection::connect(&url).await.unwrap();
+            let query = sqlx::query(AssertSqlSafe(sql.to_owned()));
+            // A ledger that is just being made has no tables yet.
+            let rows = query.fetch_all(&mut ledger).await.unwrap_or_default();
+            ledger.close().await.unwrap();
+            let text = |row: &AnyRow, at| {
+                row.try_get::<Option<String>, usize>(at).unwrap().unwrap_or_default()
+            };
+            rows.iter().map(|row| (0..row.len()).map(|at| text(row, at)).collect()).collect()
+        })
+    }
+
+    /// The one value of a query.
+    pub fn value(&self, sql: &str) -> String {
+        self.rows(sql).first().map(|row| row[0].clone()).unwrap_or_default()
+    }
+
+    /// Ends the processes, in whatever container, that sleep exactly that long.
+    pub fn wake(&self, nap: &str) {
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            if text(&line).ends_with(&format!("sleep\0{nap}\0")) {
+                let id = entry.file_name().into_string().unwrap();
+                let _ = Command::new("kill").args(["-9", &id]).status();
+            }
+        }
+    }
+
+    /// The name of the pipeline `p`.
+    pub fn pipeline_name(&self) -> &str {
+        self.registry.rsplit('/').next().unwrap()
+    }
+
+    /// Ids of all images that nights of this world built, tagged or not.
+    pub fn built_images(&self) -> BTreeSet<String> {
+        let label = format!("label=io.midwatch.pipeline={}", self.pipeline_name());
+        let ids = docker(&self.host, &["images", "--quiet", "--no-trunc", "--filter", &label]);
+        ids.lines().map(str::to_owned).collect()
     }
 
     /// Every mail in the data folder, parsed, sorted by file name.
@@ -163,12 +276,69 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        if !daemon_answers(&self.host) {
+            return;
+        }
         let images = docker(&self.host, &["images", "--format", "{{.Repository}}:{{.Tag}}"]);
-        let mine: Vec<&str> =
-            images.lines().filter(|name| name.starts_with(&self.registry)).collect();
+        let built = self.built_images();
+        let names = images.lines().filter(|name| name.starts_with(&self.registry));
+        let mine: Vec<&str> = names.chain(built.iter().map(String::as_str)).collect();
         if !mine.is_empty() {
             docker(&self.host, &[&["rmi", "--force"], mine.as_slice()].concat());
         }
+    }
+}
+
+/// A program that runs; killed where the test forgets it.
+pub struct Running {
+    child: Child,
+    words: PathBuf,
+    arguments: String,
+}
+
+impl Running {
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// `TERM`, `INT`, ….
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    pub fn ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    pub fn stderr(&self) -> String {
+        text(&fs::read(self.words.with_extension("err")).unwrap_or_default())
+    }
+
+    /// How it ended, which it must within that time.
+    pub fn ends_within(&mut self, seconds: u64) -> Done {
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        while !self.ended() {
+            if Instant::now() > deadline {
+                self.kill();
+                panic!("midwatch {}: not done in {seconds} s\n{}", self.arguments, self.stderr());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Done {
+            code: self.child.wait().unwrap().code().unwrap_or(-1),
+            stdout: text(&fs::read(self.words.with_extension("out")).unwrap()),
+            stderr: self.stderr(),
+            arguments: self.arguments.clone(),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 
@@ -258,6 +428,9 @@ pub fn docker(host: &str, arguments: &[&str]) -> String {
 /// Imports [`BASE`]: the machine's own `sh`, `cat`, `sleep` and their libraries, with a Debian face.
 fn tiny_base(host: &str) {
     static MADE: OnceLock<Vec<u8>> = OnceLock::new();
+    static ONE: Mutex<()> = Mutex::new(());
+    // Two imports at once would make the first a nameless image in the middle of a night.
+    let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if !docker(host, &["images", "--quiet", BASE]).trim().is_empty() {
         return;
     }

@@ -39,6 +39,8 @@ class Handler:
             file.write(envelope.original_content)
         with open(f"{folder}/{local}.how", "w") as file:
             file.write(f"{connections} {'tls' if session.ssl or mode == 'wrapped' else 'plain'}")
+        with open(f"{folder}/taken", "a") as file:
+            file.write(local + "\n")
         return "250 taken"
 
 
