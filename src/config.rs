@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ambient::Clock;
 use crate::model::pipeline::Pipeline;
+use crate::store::Store;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -209,7 +210,7 @@ impl Config {
     /// A secret reference that gives nothing.
     pub fn database(&self) -> Result<String, Error> {
         match self.file.database.as_str() {
-            "sqlite" => Ok(format!("sqlite://{}", self.data.join("ledger.db").display())),
+            "sqlite" => Ok(Store::sqlite_url(&self.data.join("ledger.db"))),
             spec if spec.starts_with("env:") || spec.starts_with("file:") => secret(spec),
             url => Ok(url.to_owned()),
         }
@@ -338,6 +339,11 @@ fn check(path: &Path, pipeline: &Pipeline) -> Result<(), Error> {
             wrong("schedule", schedule, &format!("{error}; five fields, such as \"0 0 * * *\""))
         })?;
     }
+    if let Some(schedule) =
+        pipeline.schedule.as_ref().filter(|it| it.split_whitespace().count() != 5)
+    {
+        return Err(wrong("schedule", schedule, "five fields, such as \"0 0 * * *\""));
+    }
     if let Some(at) = &pipeline.mail.at {
         NaiveTime::parse_from_str(at, "%H:%M")
             .map_err(|_| wrong("mail.at", at, "write the hour as HH:MM, such as \"07:00\""))?;
@@ -346,8 +352,14 @@ fn check(path: &Path, pipeline: &Pipeline) -> Result<(), Error> {
     if build.jobs == 0 {
         return Err(wrong("build.jobs", "0", "at least one build must run"));
     }
-    if !["none", "default", "host", "bridge"].contains(&build.network.as_str()) {
-        return Err(wrong("build.network", &build.network, "one of none, default, host, bridge"));
+    if build.fetch_tries == 0 {
+        return Err(wrong("build.fetch-tries", "0", "at least one try"));
+    }
+    if let Some(cpus) = build.cpus.filter(|cpus| !cpus.is_finite() || *cpus <= 0.0) {
+        return Err(wrong("build.cpus", &cpus.to_string(), "more than 0, such as 1.5"));
+    }
+    if !["none", "default", "host"].contains(&build.network.as_str()) {
+        return Err(wrong("build.network", &build.network, "one of none, default, host"));
     }
     for address in &pipeline.mail.to {
         address.parse::<lettre::Address>().map_err(|error| {
@@ -398,7 +410,20 @@ fn user() -> String {
     ["MIDWATCH_USER", "SUDO_USER", "USER", "LOGNAME"]
         .iter()
         .find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()))
+        .or_else(account)
         .unwrap_or_else(|| format!("uid {}", rustix::process::geteuid().as_raw()))
+}
+
+/// The account's name in the password file.
+fn account() -> Option<String> {
+    let uid = rustix::process::geteuid().as_raw().to_string();
+    let accounts = fs::read_to_string("/etc/passwd").ok()?;
+    let of = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next()?.to_owned();
+        (fields.nth(1)? == uid).then_some(name)
+    };
+    accounts.lines().find_map(of)
 }
 
 fn docker_auth() -> Option<PathBuf> {

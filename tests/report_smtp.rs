@@ -1,5 +1,7 @@
 //! Mails leave over real SMTP sessions, and each way in which one can end is told apart.
 
+#![allow(missing_docs, clippy::disallowed_methods, clippy::unwrap_used)]
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

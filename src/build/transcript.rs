@@ -192,7 +192,10 @@ fn telling(tail: &VecDeque<(Stream, String)>) -> Option<&str> {
     lines().find(|line| marked(line)).or_else(|| lines().find(|line| plaintive(line))).or_else(
         || {
             let errors = tail.iter().rev().filter(|(stream, _)| *stream == Stream::Err);
-            errors.map(|(_, line)| line.trim()).find(|line| !line.is_empty()).or(lines().last())
+            errors
+                .map(|(_, line)| line.trim())
+                .find(|line| !line.is_empty())
+                .or(lines().next_back())
         },
     )
 }

@@ -87,7 +87,14 @@ impl Watch<'_> {
     /// Takes up the nights that a killed process left open.
     async fn resume(&mut self) -> anyhow::Result<()> {
         for name in self.config.pipeline_names() {
-            let pipeline = self.config.pipeline(&name)?;
+            let pipeline = match self.config.pipeline(&name) {
+                Ok(pipeline) => pipeline,
+                // The tick says so in /healthz until it is mended.
+                Err(error) => {
+                    tracing::error!(pipeline = name, %error, "not served");
+                    continue;
+                }
+            };
             if let Some(night) = self.store.latest_night(&pipeline.name).await? {
                 self.site.metrics.last(&night);
             }

@@ -214,7 +214,7 @@ impl<'a> Gathered<'a> {
     fn record(&mut self, unit: u32, origin: &str, record: Encoded) -> Result<(), Error> {
         self.summary.records += 1;
         self.summary.withdrawn += u64::from(record.withdrawn());
-        if self.summary.records % 1000 == 0 {
+        if self.summary.records.is_multiple_of(1000) {
             (self.progress)(ImportProgress {
                 records: self.summary.records,
                 input: origin.to_owned(),

@@ -261,10 +261,11 @@ impl Rating {
         for severity in raw.into_iter().flatten() {
             if severity.kind == "Ubuntu" {
                 self.vendor = severity::word(&severity.score).or(self.vendor);
-            } else if severity.kind.starts_with("CVSS_") && severity.kind.as_str() > newest {
-                if let Some(score) = severity::score(&severity.score) {
-                    (self.cvss, newest) = (Some(score), &severity.kind);
-                }
+            } else if severity.kind.starts_with("CVSS_")
+                && severity.kind.as_str() > newest
+                && let Some(score) = severity::score(&severity.score)
+            {
+                (self.cvss, newest) = (Some(score), &severity.kind);
             }
         }
         self

@@ -197,7 +197,7 @@ pub(super) fn decode<R: Read>(
     let counted = Counted { input, taken: Rc::clone(&taken) };
     let buffered = BufReader::with_capacity(BUFFER, counted);
     let input = match blob {
-        Blob::Gzip => Decoder::Gzip(flate2::bufread::MultiGzDecoder::new(buffered)),
+        Blob::Gzip => Decoder::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(buffered))),
         Blob::Zstd => Decoder::Zstd(zstd::stream::read::Decoder::with_buffer(buffered)?),
         _ => Decoder::Plain(buffered),
     };
@@ -207,7 +207,7 @@ pub(super) fn decode<R: Read>(
 /// The three forms of a layer.
 enum Decoder<'a, R: Read> {
     Plain(BufReader<R>),
-    Gzip(flate2::bufread::MultiGzDecoder<BufReader<R>>),
+    Gzip(Box<flate2::bufread::MultiGzDecoder<BufReader<R>>>),
     Zstd(zstd::stream::read::Decoder<'a, BufReader<R>>),
 }
 

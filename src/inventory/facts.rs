@@ -40,10 +40,11 @@ pub(super) fn gather(tree: &Tree<'_>, gaps: &mut Gaps) -> FileFacts {
         if open && (file || entry.kind == Kind::Dir && mode & 0o1000 == 0) {
             push(&mut facts.world_writable, tree, path, found, gaps);
         }
-        if file && let Some(cache) = cache(path, entry.empty) {
-            if facts.caches.last().is_none_or(|last| last.path != cache) {
-                push(&mut facts.caches, tree, cache, found, gaps);
-            }
+        if file
+            && let Some(cache) = cache(path, entry.empty)
+            && facts.caches.last().is_none_or(|last| last.path != cache)
+        {
+            push(&mut facts.caches, tree, cache, found, gaps);
         }
         if is_tool(path)
             && let Some((_, target)) = tree.resolve(path)

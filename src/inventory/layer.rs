@@ -187,7 +187,7 @@ impl<'a> Reader<'a> {
                 return Err(io::Error::other("more entries than the limit; the rest is not read"));
             }
             if let Err(reason) = self.names(tarball, &entry, &mut path, &mut link) {
-                self.gap("layer", &String::from_utf8_lossy(&tarball.name).into_owned(), reason);
+                self.gap("layer", &String::from_utf8_lossy(&tarball.name), reason);
             } else if !path.is_empty() && !self.whiteout(&path) {
                 let meta = Meta {
                     path: &path,

@@ -1,3 +1,5 @@
+//! The judge as a whole: statements, policy and score together.
+
 use chrono::{DateTime, Duration, TimeZone, Utc};
 
 use super::*;

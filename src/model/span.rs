@@ -38,8 +38,9 @@ impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
         let units = [(86_400, "d"), (3600, "h"), (60, "m")];
-        let unit =
-            units.into_iter().find(|(length, _)| seconds >= *length && seconds % length == 0);
+        let unit = units
+            .into_iter()
+            .find(|(length, _)| seconds >= *length && seconds.is_multiple_of(*length));
         let (length, name) = unit.unwrap_or((1, "s"));
         write!(f, "{}{name}", seconds / length)
     }

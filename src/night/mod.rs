@@ -142,6 +142,12 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// There is no plan to show.
+    #[error("{reason}")]
+    Unplannable {
+        /// Why.
+        reason: String,
+    },
     /// The ledger.
     #[error(transparent)]
     Store(#[from] store::Error),

@@ -10,6 +10,7 @@ use crate::model::night::{ImageResult, Night, NightKind};
 use crate::model::pipeline::{Pipeline, Quiet};
 use crate::model::report::{Audience, Report, TrendPoint};
 use crate::model::statement::StatementCheck;
+use crate::model::verdict::Verdict;
 use crate::report::{self, AssembleInput, Envelope, ImageFindings, RenderMeta};
 use crate::store::{Blobs, ImageDetail, NightNotes, OutboxMail, Store, TrendRow};
 
@@ -189,7 +190,9 @@ impl Nights {
         let previous = store.night_before(&night.id).await?;
         let tonight = Judged::read(store, &night.id).await?;
         let before = match &previous {
-            Some(previous) => Judged::read(store, &previous.id).await?,
+            Some(previous) => Judged::read(store, &previous.id)
+                .await?
+                .with_standing(store.earlier_verdicts(&previous.id).await?),
             None => Judged::default(),
         };
         let notes = store.notes_of(&night.id).await?;
@@ -246,6 +249,17 @@ struct Judged {
 }
 
 impl Judged {
+    /// An image that failed that night is compared with the last verdict on it.
+    fn with_standing(mut self, mut standing: BTreeMap<String, Verdict>) -> Self {
+        for image in &mut self.images {
+            if let Some(verdict) = standing.remove(&image.result.name) {
+                image.findings = verdict.findings;
+                image.result.grade = Some(verdict.score.grade);
+            }
+        }
+        self
+    }
+
     async fn read(store: &Store, night: &str) -> Result<Self, Error> {
         let details = store.details(night).await?.into_iter();
         let mut details: BTreeMap<String, ImageDetail> =

@@ -198,9 +198,15 @@ pub(super) async fn prepare(
 /// Where the source cannot be had or makes no plan.
 pub async fn preview(ctx: &Context) -> Result<(Plan, Vec<BrokenImage>), Error> {
     let folder = tempfile::tempdir().map_err(Error::io("no folder for the checkout"))?;
-    let daemon = Daemon::connect(&ctx.docker_host).await.ok();
+    let daemon = match Daemon::connect(&ctx.docker_host).await {
+        Ok(daemon) => Some(daemon),
+        Err(error) => {
+            tracing::warn!(%error, "bases and reasons are planned without the daemon's word");
+            None
+        }
+    };
     let halted = |halt| match halt {
-        Halt::Stop(reason) => Error::Stopped { night: "plan".into(), reason },
+        Halt::Stop(reason) => Error::Unplannable { reason },
         Halt::Failed(error) => error,
     };
     let (checkout, contents) =
@@ -295,6 +301,8 @@ struct Bases {
     resolved: BTreeMap<String, ResolvedBase>,
     on_build: BTreeMap<String, Vec<String>>,
     remarks: Vec<String>,
+    /// What registries said of the base at hand.
+    refusals: Vec<String>,
 }
 
 impl Bases {
@@ -305,6 +313,7 @@ impl Bases {
             .map_err(|error| Halt::Stop(error.to_string()))?;
         let mut bases = Self::default();
         for wish in wishes {
+            bases.refusals.clear();
             let resolved = match bases.first_of(ctx, daemon, &wish.candidates).await? {
                 Some((reference, facts)) => {
                     bases.on_build.insert(reference.clone(), facts.on_build);
@@ -314,7 +323,8 @@ impl Bases {
                     reference: wish.candidates.first().cloned().unwrap_or(wish.key.clone()),
                     digest: None,
                     error: Some(format!(
-                        "not on the daemon and not to be pulled; tried {}",
+                        "not on the daemon{}; tried {}",
+                        bases.refusals.pop().map(|it| format!(", {it}")).unwrap_or_default(),
                         wish.candidates.join(", ")
                     )),
                 },
@@ -365,7 +375,7 @@ impl Bases {
                 Err(error) if here.is_some() => self.remarks.push(format!(
                     "base {reference} could not be pulled, the one already here was used: {error}"
                 )),
-                Err(error) => tracing::warn!(reference, %error, "base not pulled"),
+                Err(error) => self.refusals.push(error.to_string()),
             }
         }
         Ok(here)

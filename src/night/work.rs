@@ -212,10 +212,10 @@ impl<'a> Work<'a> {
         image: &ImageSource,
         parents: &BTreeMap<String, String>,
     ) -> Result<Step<BuiltMark>, Error> {
-        if let Some(mark) = self.prepared.built.get(&planned.name) {
-            if matches!(self.prepared.daemon.inspect(&mark.id).await, Ok(Some(_))) {
-                return Ok(Step::Went(mark.clone()));
-            }
+        if let Some(mark) = self.prepared.built.get(&planned.name)
+            && matches!(self.prepared.daemon.inspect(&mark.id).await, Ok(Some(_)))
+        {
+            return Ok(Step::Went(mark.clone()));
         }
         if let Some(failure) = self.no_disk().await {
             return Ok(Step::Failed(failure));
@@ -442,6 +442,12 @@ impl<'a> Work<'a> {
         let held = self.held_name(planned);
         if !released {
             daemon.tag(id, &held).await?;
+            // A reused image may have been released under another policy.
+            for tag in &planned.tags {
+                if daemon.inspect(tag).await?.is_some_and(|facts| facts.id == id) {
+                    daemon.remove(tag).await?;
+                }
+            }
             return Ok(());
         }
         for tag in &planned.tags {

@@ -1,3 +1,5 @@
+//! The plan as a whole: graph, keys, order and reasons together.
+
 use std::collections::BTreeMap;
 
 use super::*;

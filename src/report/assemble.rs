@@ -160,7 +160,7 @@ fn source_name(source: Option<&str>) -> Option<&str> {
     source.and_then(|source| source.split_whitespace().next())
 }
 
-fn keyed<'a>(findings: &'a [Finding], counts: bool) -> BTreeMap<String, &'a Finding> {
+fn keyed(findings: &[Finding], counts: bool) -> BTreeMap<String, &Finding> {
     let mut map = BTreeMap::new();
     for finding in findings.iter().filter(|finding| finding.counts() == counts) {
         map.entry(key(finding)).or_insert(finding);

@@ -74,8 +74,8 @@ impl Ignore {
 
     /// Whether a path with these matches is left out.
     pub fn excludes(&self, matched: &Matched) -> bool {
-        let hits = self.patterns.iter().zip(&matched.0).filter(|(_, hit)| **hit);
-        hits.last().is_some_and(|(pattern, _)| !pattern.negated)
+        let mut hits = self.patterns.iter().zip(&matched.0).filter(|(_, hit)| **hit);
+        hits.next_back().is_some_and(|(pattern, _)| !pattern.negated)
     }
 }
 

@@ -21,8 +21,8 @@ pub(super) async fn findings(
     for finding in findings {
         let fingerprint = finding.fingerprint();
         let mark = mark([fingerprint.as_str()]);
-        if !tonight.contains_key(&mark) {
-            tonight.insert(mark, (text(&fingerprint), encode("a finding", finding)?));
+        if let std::collections::btree_map::Entry::Vacant(e) = tonight.entry(mark) {
+            e.insert((text(&fingerprint), encode("a finding", finding)?));
         }
     }
     let open: Vec<(String, String)> = sqlx::query_as(

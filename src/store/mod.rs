@@ -158,14 +158,13 @@ async fn connect(url: &str, sqlite: bool) -> Result<AnyPool, sqlx::Error> {
 /// Connects once: the pool would try again for a minute before it says what is wrong.
 async fn probe(options: &AnyConnectOptions, sqlite: bool) -> Result<(), sqlx::Error> {
     let mut conn = AnyConnection::connect_with(options).await?;
-    let mut tries = 0;
-    while sqlite {
-        match prepare(&mut conn).await {
-            // Turning WAL on does not wait for others that do the same at this moment.
-            Err(error) if locked(&error) && tries < 100 => tries += 1,
-            Err(error) => return Err(error),
-            Ok(()) => break,
+    let mut tries = 100;
+    while sqlite && let Err(error) = prepare(&mut conn).await {
+        // Turning WAL on does not wait for others that do the same at this moment.
+        if !locked(&error) || tries == 0 {
+            return Err(error);
         }
+        tries -= 1;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     conn.close().await

@@ -125,6 +125,27 @@ impl Store {
         rows.into_iter().map(DetailRow::detail).collect()
     }
 
+    /// Verdicts of earlier nights that stood for images which this night could not judge, by image.
+    ///
+    /// # Errors
+    /// [`Error::Ledger`], [`Error::Inconsistent`].
+    pub async fn earlier_verdicts(&self, night: &str) -> Result<BTreeMap<String, Verdict>> {
+        let rows: Vec<(String, String)> = sqlx::query_as(
+            "SELECT i.image, v.body FROM night_images i JOIN nights n ON n.id = i.night \
+             JOIN judgements j ON j.pipeline = n.pipeline AND j.image = i.image AND j.seq = i.seq \
+             JOIN verdicts v ON v.digest = j.verdict WHERE i.night = $1 AND i.verdict IS NULL",
+        )
+        .bind(key(night))
+        .fetch_all(&self.pool)
+        .await?;
+        let verdict = |(image, body): (String, String)| {
+            let place = || format!("verdict that stands for {image} in {night}");
+            let verdict = decode(&body, place)?;
+            Ok((image, verdict))
+        };
+        rows.into_iter().map(verdict).collect()
+    }
+
     /// Verdict and remarks of one image.
     ///
     /// # Errors

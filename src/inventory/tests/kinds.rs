@@ -233,7 +233,7 @@ fn distroless_status_files_count() {
         .file("var/lib/dpkg/status.d/tzdata", "Package: tzdata\nVersion: 2024a-0\n")
         .file("var/lib/dpkg/status.d/tzdata.md5sums", "0123  usr/share/zoneinfo/UTC\n");
     let bytes = layer.end();
-    let inventory = read(&legacy(&[bytes.clone()]));
+    let inventory = read(&legacy(std::slice::from_ref(&bytes)));
     assert_eq!(names(&inventory), ["tzdata@2024a-0"]);
     let tzdata = package(&inventory, "tzdata");
     assert_eq!(

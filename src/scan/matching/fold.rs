@@ -58,7 +58,7 @@ fn cves(advisory: &Advisory) -> impl Iterator<Item = &str> {
 }
 
 /// Sets of records that share an id, directly or through others.
-fn meet<'a>(hits: Vec<(&'a Advisory, Verdict)>) -> Vec<Vec<(&'a Advisory, Verdict)>> {
+fn meet(hits: Vec<(&Advisory, Verdict)>) -> Vec<Vec<(&Advisory, Verdict)>> {
     let mut sets: Vec<Vec<(&Advisory, Verdict)>> = Vec::new();
     let mut owner: BTreeMap<&str, usize> = BTreeMap::new();
     for hit in hits {

@@ -99,6 +99,7 @@ fn ranges_are_evaluated_as_the_schema_says() {
     // Events, version, the fix where it is affected.
     let fixed = |version: &'static str| Some(Some(version));
     let none = Some(None);
+    #[allow(clippy::type_complexity)]
     let table: [(&[&str], &str, Option<Option<&str>>); 22] = [
         (&["+ 0"], "1.0", none),
         (&["+ 0", "- 1.0"], "0.9", fixed("1.0")),

@@ -26,8 +26,7 @@ impl<'a> Parts<'a> {
         };
         let release: Vec<&[u8]> = release.split('.').map(str::as_bytes).collect();
         let number = |part: &&[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
-        (release.iter().all(|part| number(&part)) && pre != Some(""))
-            .then_some(Self { release, pre })
+        (release.iter().all(number) && pre != Some("")).then_some(Self { release, pre })
     }
 
     fn cmp(&self, other: &Self) -> Ordering {

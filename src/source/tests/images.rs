@@ -74,6 +74,7 @@ fn a_good_repository_has_no_violation() {
 
 #[test]
 fn layout_rules() {
+    #[allow(clippy::type_complexity)]
     let cases: &[(&dyn Fn(&Path), &str)] = &[
         (&|app| fs::remove_file(app.join("LICENSE")).unwrap(), "!layout.license app:0"),
         (&|app| fs::remove_file(app.join("README.md")).unwrap(), "!layout.readme app:0"),

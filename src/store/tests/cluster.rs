@@ -75,6 +75,7 @@ fn start() -> Option<Cluster> {
         read end
         kill -INT $server; wait $server; rm -rf "$3"
     "#;
+    #[allow(clippy::zombie_processes)] // it ends with this process, which cannot wait then
     let mut child = server(root, Path::new("sh"))
         .args(["-c", keeper, "sh"])
         .args([&bin.join("postgres"), &data, &folder])
