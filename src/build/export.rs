@@ -1,6 +1,7 @@
 //! An image as the tar of `docker save`, read while the daemon writes it.
 
 use std::io::{self, Read};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -8,6 +9,7 @@ use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
 
 use super::{Daemon, Error};
+use crate::model::inventory::Unpacked;
 
 /// Longest silence of the daemon in the middle of an export.
 const SILENCE: Duration = Duration::from_secs(120);
@@ -43,6 +45,30 @@ impl Daemon {
         let (sender, pieces) = mpsc::channel(PIECES);
         tokio::spawn(forward(stream, sender));
         Ok(ImageReader { pieces, piece: first })
+    }
+}
+
+impl Daemon {
+    /// The folders of an image's layers, where the daemon shares this machine's file system, keeps
+    /// images with overlay2, and lets us read them; `None` means that the image must be exported.
+    pub async fn unpacked(&self, id: &str) -> Option<Unpacked> {
+        let about = self.about();
+        if !self.local() || about.containerd_store {
+            return None;
+        }
+        let driver = self.docker.inspect_image(id).await.ok()?.graph_driver?;
+        let data = driver.data;
+        let upper = data.get("UpperDir").filter(|_| driver.name == "overlay2")?;
+        let lower = data.get("LowerDir").map_or("", String::as_str);
+        let lower = lower.split(':').rev().filter(|path| !path.is_empty());
+        let layers: Vec<PathBuf> = lower.chain([upper.as_str()]).map(PathBuf::from).collect();
+        let hex = id.strip_prefix("sha256:")?;
+        let config = about.root.join("image/overlay2/imagedb/content/sha256").join(hex);
+        let inside = layers.iter().all(|layer| layer.starts_with(&about.root));
+        let readable = config.is_file() && layers.iter().all(|layer| layer.read_dir().is_ok());
+        // Without it, the marks of hidden folders cannot be read.
+        let trusted = rustix::process::geteuid().is_root();
+        (inside && readable && trusted).then_some(Unpacked { config, layers })
     }
 }
 

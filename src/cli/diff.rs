@@ -106,8 +106,8 @@ fn listing(earlier: &Night, later: &Night, diff: &Diff) -> String {
         text += &format!("score    {image}: {} → {}\n", number(before), number(after));
     }
     for (sign, list) in [("new     ", &diff.new), ("fixed   ", &diff.fixed)] {
-        for (image, finding) in list {
-            text += &format!("{sign} {image}: {}\n", line(finding));
+        for (line, images) in folded(list) {
+            text += &format!("{sign} {line}\n         in {}\n", images.join(", "));
         }
     }
     for (image, before, now) in &diff.status {
@@ -118,6 +118,22 @@ fn listing(earlier: &Night, later: &Night, diff: &Diff) -> String {
         text += "no difference\n";
     }
     text
+}
+
+/// One advisory a line with the images it concerns, worst first; what a statement suppresses is left
+/// to the status lines.
+fn folded(list: &[(String, Finding)]) -> Vec<(String, Vec<&str>)> {
+    let mut order: Vec<&(String, Finding)> = list.iter().filter(|(_, it)| it.counts()).collect();
+    order.sort_by(|(_, a), (_, b)| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
+    let mut folded: Vec<(String, Vec<&str>)> = Vec::new();
+    for (image, finding) in order {
+        let line = line(finding);
+        match folded.iter_mut().find(|(known, _)| *known == line) {
+            Some((_, images)) => images.push(image),
+            None => folded.push((line, vec![image])),
+        }
+    }
+    folded
 }
 
 fn line(finding: &Finding) -> String {

@@ -88,9 +88,12 @@ impl Watch<'_> {
     async fn resume(&mut self) -> anyhow::Result<()> {
         for name in self.config.pipeline_names() {
             let pipeline = self.config.pipeline(&name)?;
+            if let Some(night) = self.store.latest_night(&pipeline.name).await? {
+                self.site.metrics.last(&night);
+            }
             if self.store.interrupted(&pipeline.name).await?.is_some() {
                 tracing::info!(pipeline = name, "an interrupted night is taken up");
-                self.start(&name, Vec::new()).await;
+                self.start(&name, Vec::new(), false).await;
             }
         }
         Ok(())
@@ -137,12 +140,13 @@ impl Watch<'_> {
         self.store.set_schedule(&pipeline.name, &schedule).await?;
         tracing::info!(pipeline = name, next = %due.next, missed = due.missed, "scheduled");
         if due.start {
-            self.start(name, schedule::remark(&due, noted).into_iter().collect()).await;
+            self.start(name, schedule::remark(&due, noted).into_iter().collect(), true).await;
         }
         Ok(())
     }
 
-    async fn start(&mut self, name: &str, notes: Vec<String>) {
+    /// Starts a night; `fresh` asks for one of tonight even where an interrupted one is finished first.
+    async fn start(&mut self, name: &str, notes: Vec<String>, fresh: bool) {
         let ready = async {
             let pipeline = self.config.pipeline(name)?;
             let (events, mut watcher) = unbounded_channel();
@@ -162,8 +166,14 @@ impl Watch<'_> {
         };
         self.site.metrics.running(&ctx.pipeline.name, true);
         let name = ctx.pipeline.name.clone();
+        let began = self.config.clock.now();
         self.running.spawn(async move {
-            let ended = night::run(&ctx, Start::Scheduled { notes }, When::AtHour).await;
+            let start = Start::Scheduled { notes };
+            let mut ended = night::run(&ctx, start.clone(), When::AtHour).await;
+            // An interrupted night that was finished now does not stand in for tonight's.
+            if fresh && matches!(&ended, Ok(report) if report.night.started < began) {
+                ended = night::run(&ctx, start, When::AtHour).await;
+            }
             (name, ended.map(|report| report.night))
         });
     }

@@ -8,10 +8,12 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::{self, BufReader, Cursor, Read};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::collect::Source;
 use super::gaps::Gaps;
 use super::image::{self, Parts};
+use super::known::Known;
 use super::layer::{BUFFER, Budget, Layer, Reader, normalise};
 use super::limits::Limits;
 use super::tarball::{Kind, Tarball, is_tar};
@@ -59,7 +61,8 @@ struct Shelf<'a> {
     documents: HashMap<String, Vec<u8>>,
     document_bytes: u64,
     places: HashMap<String, usize>,
-    layers: Vec<Layer>,
+    layers: Vec<Arc<Layer>>,
+    known: Option<&'a Known>,
     links: HashMap<String, String>,
     gaps: Gaps,
 }
@@ -70,6 +73,7 @@ pub(super) fn read(
     input: impl Read,
     limits: &Limits,
     inspect: &Inspect<'_>,
+    known: Option<&Known>,
 ) -> Result<Source, Error> {
     let mut shelf = Shelf {
         limits,
@@ -79,6 +83,7 @@ pub(super) fn read(
         document_bytes: limits.json_bytes.saturating_mul(MAX_DOCUMENTS),
         places: HashMap::new(),
         layers: Vec::new(),
+        known,
         links: HashMap::new(),
         gaps: Gaps::default(),
     };
@@ -135,12 +140,24 @@ impl Shelf<'_> {
                 self.gaps.add("archive", name, "more layers than the limit; it is not read");
             }
             Blob::Tar | Blob::Gzip | Blob::Zstd => {
-                let reader = Reader::new(self.limits, &mut self.budget, self.inspect, name);
+                let layer = match self.known.and_then(|known| known.get(name, size)) {
+                    Some(layer) => layer,
+                    None => self.layer(name, size, blob, whole),
+                };
                 self.places.insert(name.to_owned(), self.layers.len());
-                self.layers.push(unpack(reader, blob, whole));
+                self.layers.push(layer);
             }
         }
         Ok(())
+    }
+
+    fn layer(&mut self, name: &str, size: u64, blob: Blob, content: impl Read) -> Arc<Layer> {
+        let reader = Reader::new(self.limits, &mut self.budget, self.inspect, name);
+        let layer = Arc::new(unpack(reader, blob, content));
+        if let Some(known) = self.known {
+            known.put(name, size, &layer);
+        }
+        layer
     }
 
     fn finish(mut self) -> Result<Source, String> {

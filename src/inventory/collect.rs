@@ -1,7 +1,11 @@
 //! The image put together: layers in order, packages and facts taken from the merged tree.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 
+use crate::model::finding::Finding;
 use crate::model::inventory as model;
 use crate::model::inventory::{Inventory, Os, Package};
 
@@ -33,7 +37,7 @@ pub(super) struct Source {
     /// The list of layers, lowest first; the same layer may stand in it twice.
     pub parts: Vec<Part>,
     /// The layers read, in any order.
-    pub layers: Vec<Layer>,
+    pub layers: Vec<Arc<Layer>>,
     /// What could not be read beside the layers' own gaps.
     pub gaps: Gaps,
 }
@@ -44,7 +48,7 @@ impl Source {
         parts: Parts,
         config: &[u8],
         places: Vec<Option<usize>>,
-        layers: Vec<Layer>,
+        layers: Vec<Arc<Layer>>,
         gaps: Gaps,
     ) -> Result<Self, String> {
         let digest = format!("sha256:{}", hex::encode(Sha256::digest(config)));
@@ -68,6 +72,7 @@ impl Source {
         self.list_layers(&mut inventory, &mut gaps);
         self.secrets(&mut inventory);
         let read = self.parts.iter().filter_map(|part| self.layers.get(part.layer?));
+        let read = read.map(Arc::as_ref);
         let tree = Tree::new(read.collect());
         inventory.os = os::read(&tree);
         inventory.packages = packages(&tree, inventory.os.as_ref(), &mut gaps);
@@ -103,15 +108,15 @@ impl Source {
     }
 
     /// Takes the secrets of every layer that the image uses, deleted files' included.
-    fn secrets(&mut self, inventory: &mut Inventory) {
-        for part in &self.parts {
-            let Some(layer) = part.layer.and_then(|place| self.layers.get_mut(place)) else {
-                continue;
-            };
-            for mut finding in layer.secrets.drain(..) {
-                finding.layer = Some(layer.digest.clone());
-                inventory.secrets.push(finding);
-            }
+    fn secrets(&self, inventory: &mut Inventory) {
+        let mut seen = BTreeSet::new();
+        let places = self.parts.iter().filter_map(|part| part.layer);
+        let places = places.filter(|place| seen.insert(*place));
+        for layer in places.filter_map(|place| self.layers.get(place)) {
+            let found = layer.secrets.iter().cloned();
+            inventory.secrets.extend(
+                found.map(|finding| Finding { layer: Some(layer.digest.clone()), ..finding }),
+            );
         }
     }
 }

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::OFlags;
 
@@ -15,6 +16,7 @@ use super::gaps::Gaps;
 use super::image;
 use super::layer::{Budget, Layer, Meta, Reader, normalise};
 use super::limits::Limits;
+use super::overlay;
 use super::tarball::Kind;
 use super::{Error, Inspect};
 
@@ -30,35 +32,49 @@ pub(super) fn root(path: &Path, limits: &Limits, inspect: &Inspect<'_>) -> Resul
     let device = fs::metadata(path).map_err(fail)?.dev();
     let label = path.display().to_string();
     let mut budget = Budget::new(limits);
-    let mut walk = Walk {
+    let walk = Walk {
         root: path,
         device,
         reader: Reader::new(limits, &mut budget, inspect, &label),
         linked: HashMap::new(),
         entries: 0,
+        overlay: false,
     };
-    let mut todo = walk.list(path).map_err(fail)?;
-    while let Some(next) = todo.pop() {
-        todo.extend(walk.visit(&next));
-    }
-    let layer = walk.reader.layer;
+    let layer = walk.whole().map_err(fail)?;
     Ok(Source {
         target: label.clone(),
         parts: vec![Part { layer: Some(0), name: label.clone() }],
-        layers: vec![layer],
+        layers: vec![Arc::new(layer)],
         ..Source::default()
     })
 }
 
-struct Walk<'a> {
-    root: &'a Path,
-    device: u64,
-    reader: Reader<'a>,
-    linked: HashMap<u64, String>,
-    entries: u64,
+/// A walk through one folder that stands for a layer.
+pub(super) struct Walk<'a> {
+    /// The folder.
+    pub root: &'a Path,
+    /// Its file system.
+    pub device: u64,
+    /// The layer so far.
+    pub reader: Reader<'a>,
+    /// First paths of files with several names, by inode.
+    pub linked: HashMap<u64, String>,
+    /// Entries seen.
+    pub entries: u64,
+    /// Whether it is a layer of overlay2, with its marks for what is hidden below.
+    pub overlay: bool,
 }
 
 impl Walk<'_> {
+    /// Walks to the end.
+    pub fn whole(mut self) -> io::Result<Layer> {
+        let mut todo = self.list(self.root)?;
+        while let Some(next) = todo.pop() {
+            todo.extend(self.visit(&next));
+        }
+        Ok(self.reader.layer)
+    }
+
     /// A folder's children, the last name first, so that a stack takes them in order.
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
         let left = self.reader.limits.entries.saturating_sub(self.entries);
@@ -98,6 +114,9 @@ impl Walk<'_> {
         if file_type.is_dir() {
             meta.kind = Kind::Dir;
             self.reader.add(&meta, &mut io::empty())?;
+            if self.overlay && overlay::is_opaque(path) {
+                self.reader.layer.opaque.push(name.to_owned());
+            }
             let same = metadata.dev() == self.device;
             return if same { self.list(path) } else { Ok(Vec::new()) };
         }
@@ -108,6 +127,8 @@ impl Walk<'_> {
             self.reader.add(&meta, &mut io::empty())?;
         } else if file_type.is_file() {
             self.file(path, &metadata, meta)?;
+        } else if self.overlay && overlay::is_whiteout(&metadata) {
+            self.reader.layer.removed.push(name.to_owned());
         } else {
             self.reader.add(&meta, &mut io::empty())?;
         }
@@ -160,7 +181,7 @@ pub(super) fn layout(path: &Path, limits: &Limits, inspect: &Inspect<'_>) -> Res
             match layer(path, name, limits, &mut budget, inspect) {
                 Ok(layer) => {
                     known.insert(name.clone(), layers.len());
-                    layers.push(layer);
+                    layers.push(Arc::new(layer));
                 }
                 Err(e) => gaps.add("layer", name, e.to_string()),
             }

@@ -21,6 +21,11 @@ impl Gaps {
         }
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes over all of another's.
     pub fn append(&mut self, other: &Self) {
         for ((kind, reason), (path, count)) in &other.0 {

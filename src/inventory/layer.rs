@@ -107,6 +107,13 @@ impl Layer {
         self.kept.get(entry.kept as usize)
     }
 
+    /// Bytes it costs to keep, roughly.
+    pub fn cost(&self) -> u64 {
+        let kept: u64 = self.kept.iter().map(Kept::cost).sum();
+        let names = self.names.len() + self.entries.len() * size_of::<Entry>();
+        kept + (names + self.secrets.len() * 1024) as u64
+    }
+
     fn push(&mut self, meta: &Meta<'_>, kept: Option<Kept>) {
         let kept = kept.map_or(NOTHING, |kept| {
             self.kept.push(kept);

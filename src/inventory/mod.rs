@@ -5,7 +5,7 @@ use std::io::{Read, Seek};
 use std::path::Path;
 
 use crate::model::finding::Finding;
-use crate::model::inventory::{FileSeen, Inventory};
+use crate::model::inventory::{FileSeen, Inventory, Unpacked};
 
 mod archive;
 mod collect;
@@ -18,10 +18,12 @@ mod gaps;
 mod golang;
 mod image;
 mod kept;
+mod known;
 mod layer;
 mod limits;
 mod npm;
 mod os;
+mod overlay;
 mod purl;
 mod python;
 mod tarball;
@@ -31,6 +33,7 @@ use archive::Blob;
 use collect::Source;
 
 pub use cyclonedx::{SbomMeta, cyclonedx};
+pub use known::Known;
 pub use limits::Limits;
 
 /// What looks at each regular file as it passes by; its findings become the inventory's secrets.
@@ -68,7 +71,28 @@ pub fn archive(
     limits: &Limits,
     inspect: &Inspect<'_>,
 ) -> Result<Inventory, Error> {
-    archive::read("image archive", input, limits, inspect).map(Source::collect)
+    archive::read("image archive", input, limits, inspect, None).map(Source::collect)
+}
+
+/// Reads what a daemon exports, as [`archive`], but passes over layers that are `known`.
+pub fn export(
+    input: impl Read,
+    limits: &Limits,
+    inspect: &Inspect<'_>,
+    known: &Known,
+) -> Result<Inventory, Error> {
+    archive::read("image archive", input, limits, inspect, Some(known)).map(Source::collect)
+}
+
+/// Reads an image that lies unpacked in the daemon's own folders, but passes over layers that are
+/// `known`; an error means that [`export`] must do.
+pub fn unpacked(
+    image: &Unpacked,
+    limits: &Limits,
+    inspect: &Inspect<'_>,
+    known: &Known,
+) -> Result<Inventory, Error> {
+    overlay::read(image, limits, inspect, known).map(Source::collect)
 }
 
 /// Reads an archive file (also one compressed as a whole), an image layout folder or a root folder.
@@ -92,7 +116,7 @@ pub fn file(path: &Path, limits: &Limits, inspect: &Inspect<'_>) -> Result<Inven
     file.rewind().map_err(fail)?;
     let blob = Blob::of(&start[..n]);
     let plain = archive::decode(blob, file, limits).map_err(fail)?;
-    let source = archive::read(&what, plain, limits, inspect);
+    let source = archive::read(&what, plain, limits, inspect, None);
     Ok(Inventory { target: what.clone(), ..source?.collect() })
 }
 

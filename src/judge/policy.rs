@@ -35,6 +35,11 @@ pub(super) fn reasons(policy: &Policy, facts: Facts<'_>) -> Vec<PolicyReason> {
         let found: Vec<&Finding> =
             facts.findings.iter().filter(|f| f.counts() && counts(f)).collect();
         let most = most.filter(|most| found.len() as u64 > *most)?;
+        let what = match (found.len(), what.strip_suffix("ies"), what.strip_suffix('s')) {
+            (1, Some(stem), _) => format!("{stem}y"),
+            (1, None, Some(stem)) => stem.to_owned(),
+            _ => what.to_owned(),
+        };
         Some(reason(rule, format!("{} {what}, at most {most} allowed", found.len()), &found))
     });
     counted

@@ -1,6 +1,7 @@
 //! What is inside an image.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,15 @@ pub struct Inventory {
     pub secrets: Vec<Finding>,
     /// What could not be read.
     pub gaps: Vec<Gap>,
+}
+
+/// Where a daemon on this machine keeps an image unpacked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unpacked {
+    /// The file with the image's configuration.
+    pub config: PathBuf,
+    /// A folder for each layer, lowest first.
+    pub layers: Vec<PathBuf>,
 }
 
 /// `/etc/os-release`.

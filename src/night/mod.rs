@@ -25,7 +25,7 @@ use crate::feeds::{self, Index};
 use crate::model::event::Event;
 use crate::model::night::{ImageResult, Night, NightFeeds, NightKind, NightReport, Outcome};
 use crate::model::pipeline::Pipeline;
-use crate::model::plan::Planned;
+use crate::model::plan::{BaseTarget, Planned};
 use crate::scan::secrets::Secrets;
 use crate::store::{self, Blobs, NewNight, Store, Unfinished};
 use crate::{inventory, plan, report, source};
@@ -315,7 +315,8 @@ async fn conduct(
     mail: When,
 ) -> Result<Night, Error> {
     let night = &opened.night;
-    let work = Work::new(ctx, night, &prepared);
+    let jobs = if matches!(start, Start::OnDemand { .. }) { 1 } else { ctx.pipeline.build.jobs };
+    let work = Work::new(ctx, night, &prepared, jobs);
     for broken in &prepared.broken {
         if !prepared.done.contains_key(&broken.name) {
             work.refuse(broken).await?;
@@ -324,9 +325,9 @@ async fn conduct(
     let mut queue = queue_of(&prepared);
     let mut built = prepared.ids.clone();
     let mut running = FuturesUnordered::new();
-    let jobs = if matches!(start, Start::OnDemand { .. }) { 1 } else { ctx.pipeline.build.jobs };
     loop {
-        while running.len() < jobs && !ctx.cancel.is_cancelled() {
+        // As many build as may, and as many again are being read and judged.
+        while running.len() < 2 * jobs && !ctx.cancel.is_cancelled() {
             match queue.next() {
                 Some(Next::Start(name)) => {
                     let planned = prepared.planned(&name)?;
@@ -372,8 +373,11 @@ fn queue_of(prepared: &Prepared) -> Queue {
 
 /// Image ids of what an image stands on: tonight's where there are any, else the last good ones.
 fn parents(planned: &Planned, built: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let of = |name: &String| Some((name.clone(), built.get(name)?.clone()));
-    planned.after.iter().filter_map(of).collect()
+    let parents = planned.bases.iter().filter_map(|base| match &base.target {
+        BaseTarget::Image(name) => Some((name.clone(), built.get(name)?.clone())),
+        _ => None,
+    });
+    parents.collect()
 }
 
 /// The feeds as a night sees them.

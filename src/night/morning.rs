@@ -1,5 +1,7 @@
 //! From the ledger to the morning mails: one report a reader, written with the night's end.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, Duration, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 
@@ -7,8 +9,9 @@ use super::{Context, Error};
 use crate::model::night::{ImageResult, Night, NightKind};
 use crate::model::pipeline::{Pipeline, Quiet};
 use crate::model::report::{Audience, Report, TrendPoint};
+use crate::model::statement::StatementCheck;
 use crate::report::{self, AssembleInput, Envelope, ImageFindings, RenderMeta};
-use crate::store::{Blobs, OutboxMail, Store};
+use crate::store::{Blobs, ImageDetail, NightNotes, OutboxMail, Store, TrendRow};
 
 /// How mails are made.
 #[derive(Debug, Clone)]
@@ -88,7 +91,7 @@ async fn mails_for(
 
 /// The pipeline's recipients, then every maintainer who is not one of them.
 fn audiences(ctx: &Context, night: &Night, images: &[ImageResult]) -> Vec<Audience> {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     let mut audiences: Vec<Audience> = Vec::new();
     let administrator = night.error.as_ref().and(ctx.mailing.administrator.as_ref());
     for address in ctx.pipeline.mail.to.iter().chain(administrator) {
@@ -172,63 +175,47 @@ pub async fn assemble(
 struct Nights {
     night: Night,
     previous: Option<Night>,
-    images: Vec<(ImageFindings, Vec<crate::model::statement::StatementCheck>, String)>,
-    before: Vec<(ImageFindings, String)>,
-    notes: crate::store::NightNotes,
-    trend: Vec<crate::store::TrendRow>,
+    images: Vec<ImageFindings>,
+    before: Vec<ImageFindings>,
+    same_formula: bool,
+    /// Checks of statements, of the images and of the repository.
+    statements: Vec<StatementCheck>,
+    notes: NightNotes,
+    trend: Vec<TrendRow>,
 }
 
 impl Nights {
     async fn read(store: &Store, night: &Night) -> Result<Self, Error> {
         let previous = store.night_before(&night.id).await?;
-        let mut images = Vec::new();
-        for result in store.images(&night.id).await? {
-            images.push(Self::image(store, &night.id, result).await?);
-        }
-        let mut before = Vec::new();
-        if let Some(previous) = &previous {
-            for result in store.images(&previous.id).await? {
-                let (findings, _, formula) = Self::image(store, &previous.id, result).await?;
-                before.push((findings, formula));
-            }
-        }
+        let tonight = Judged::read(store, &night.id).await?;
+        let before = match &previous {
+            Some(previous) => Judged::read(store, &previous.id).await?,
+            None => Judged::default(),
+        };
+        let notes = store.notes_of(&night.id).await?;
+        let mut statements = notes.statements.clone();
+        statements.extend(tonight.statements);
+        let formulas = (tonight.formula, before.formula);
         Ok(Self {
-            notes: store.notes_of(&night.id).await?,
             trend: store.trend(&night.pipeline, 14).await?,
             night: night.clone(),
             previous,
-            images,
-            before,
+            images: tonight.images,
+            before: before.images,
+            same_formula: !matches!(formulas, (Some(now), Some(then)) if now != then),
+            statements,
+            notes,
         })
     }
 
-    async fn image(
-        store: &Store,
-        night: &str,
-        result: ImageResult,
-    ) -> Result<(ImageFindings, Vec<crate::model::statement::StatementCheck>, String), Error> {
-        let verdict = store.verdict(night, &result.name).await?;
-        let unassessed = store.unassessed(night, &result.name).await?;
-        let warnings = store.warnings(night, &result.name).await?;
-        let (findings, statements, formula) = match verdict {
-            Some(verdict) => (verdict.findings, verdict.statements, verdict.score.formula),
-            None => (Vec::new(), Vec::new(), String::new()),
-        };
-        Ok((ImageFindings { result, findings, unassessed, warnings }, statements, formula))
-    }
-
     fn report(&self, pipeline: &Pipeline, audience: Audience) -> Report {
-        let now = self.images.iter().map(|(.., formula)| formula).find(|it| !it.is_empty());
-        let then = self.before.iter().map(|(_, formula)| formula).find(|it| !it.is_empty());
-        let mut statements = self.notes.statements.clone();
-        statements.extend(self.images.iter().flat_map(|(_, checks, _)| checks.iter().cloned()));
         report::assemble(AssembleInput {
             night: &self.night,
             previous: self.previous.as_ref(),
-            images: self.images.iter().map(|(findings, ..)| findings.clone()).collect(),
-            before: self.before.iter().map(|(findings, _)| findings.clone()).collect(),
-            same_formula: now.is_none() || then.is_none() || now == then,
-            statements,
+            images: self.images.clone(),
+            before: self.before.clone(),
+            same_formula: self.same_formula,
+            statements: self.statements.clone(),
             outside: self.notes.outside.clone(),
             trend: self.trend_points(pipeline.timezone),
             policy: self.notes.policy.clone(),
@@ -242,13 +229,45 @@ impl Nights {
         let rows = self.trend.iter().filter(|row| row.night.id < self.night.id);
         let mut points: Vec<TrendPoint> =
             rows.map(|row| point(&row.night, row.score, row.vulnerabilities, zone)).collect();
-        let scores: Vec<f64> =
-            self.images.iter().filter_map(|(image, ..)| image.result.score).collect();
+        let scores: Vec<f64> = self.images.iter().filter_map(|it| it.result.score).collect();
         let mean = scores.iter().sum::<f64>() / scores.len() as f64;
-        let open =
-            self.images.iter().map(|(image, ..)| image.result.counts.vulnerabilities()).sum();
+        let open = self.images.iter().map(|it| it.result.counts.vulnerabilities()).sum();
         points.push(point(&self.night, (!scores.is_empty()).then_some(mean), open, zone));
         points
+    }
+}
+
+/// One night's images with their verdicts.
+#[derive(Default)]
+struct Judged {
+    images: Vec<ImageFindings>,
+    statements: Vec<StatementCheck>,
+    formula: Option<String>,
+}
+
+impl Judged {
+    async fn read(store: &Store, night: &str) -> Result<Self, Error> {
+        let details = store.details(night).await?.into_iter();
+        let mut details: BTreeMap<String, ImageDetail> =
+            details.map(|detail| (detail.image.clone(), detail)).collect();
+        let mut judged = Self::default();
+        for result in store.images(night).await? {
+            let detail = details.remove(&result.name);
+            let (verdict, unassessed, warnings) = match detail {
+                Some(detail) => (detail.verdict, detail.unassessed, detail.warnings),
+                None => (None, Vec::new(), Vec::new()),
+            };
+            let findings = match verdict {
+                Some(verdict) => {
+                    judged.statements.extend(verdict.statements);
+                    judged.formula.get_or_insert(verdict.score.formula);
+                    verdict.findings
+                }
+                None => Vec::new(),
+            };
+            judged.images.push(ImageFindings { result, findings, unassessed, warnings });
+        }
+        Ok(judged)
     }
 }
 

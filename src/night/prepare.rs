@@ -161,14 +161,19 @@ pub(super) async fn prepare(
         }
     };
     let owner = ctx.pin_owner();
-    for id in pins.values() {
-        daemon.pin(id, &owner).await?;
+    for (reference, id) in &pins {
+        // A base that went away since costs the images on it, each with its own words.
+        if let Err(error) = daemon.pin(id, &owner).await {
+            tracing::warn!(reference, %error, "base not pinned");
+        }
     }
     let names = plan.images.iter().map(|planned| planned.name.clone());
     let names: Vec<String> = names.chain(broken.iter().map(|broken| broken.name.clone())).collect();
     let done = unfinished.map(|unfinished| unfinished.done.clone()).unwrap_or_default();
     ctx.tell(Event::Planned { images: names, done: done.len() });
     let (statements, invalid) = statements(&contents);
+    let unread = contents.violations.iter();
+    remarks.extend(unread.map(|it| format!("{}: {}; {}", it.file, it.message, it.help)));
     Ok(Prepared {
         ids: known_ids(&last, &done),
         images: contents.images.into_iter().map(|image| (image.name.clone(), image)).collect(),

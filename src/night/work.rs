@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::prepare::{Prepared, referenced};
 use super::{Context, Error, Event, lock, on_demand_lane};
-use crate::build::{self, FetchSettings, Fetched};
-use crate::inventory::{self, Limits as ReadLimits, SbomMeta};
+use crate::build::{self, Daemon, FetchSettings, Fetched};
+use crate::inventory::{self, Known, Limits as ReadLimits, SbomMeta};
 use crate::judge::{self, JudgeInput};
 use crate::model::build::{BuildEnd, BuildJob, Limits};
 use crate::model::finding::Counts;
@@ -34,6 +37,12 @@ pub(super) struct Work<'a> {
     ctx: &'a Context,
     night: &'a Night,
     prepared: &'a Prepared,
+    /// As many builds at once as the pipeline allows.
+    builds: Semaphore,
+    /// While an image is read and judged, the next one may build.
+    scans: Semaphore,
+    /// Layers that an image of this night was read from before.
+    known: Arc<Known>,
 }
 
 /// Why an image has no verdict: data, not an error of midwatch.
@@ -58,8 +67,9 @@ struct Judged {
 }
 
 impl<'a> Work<'a> {
-    pub fn new(ctx: &'a Context, night: &'a Night, prepared: &'a Prepared) -> Self {
-        Self { ctx, night, prepared }
+    pub fn new(ctx: &'a Context, night: &'a Night, prepared: &'a Prepared, jobs: usize) -> Self {
+        let (builds, scans) = (Semaphore::new(jobs), Semaphore::new(jobs));
+        Self { ctx, night, prepared, builds, scans, known: Arc::default() }
     }
 
     /// Builds, scans, judges and records one image; `parents` are the ids it stands on.
@@ -68,6 +78,7 @@ impl<'a> Work<'a> {
         planned: &Planned,
         parents: BTreeMap<String, String>,
     ) -> Result<(ImageResult, Option<String>), Error> {
+        let turn = self.turn(&self.builds).await?;
         let began = Instant::now();
         let reason = planned.reason.to_string();
         self.ctx.tell(Event::Started { image: planned.name.clone(), reason });
@@ -78,6 +89,7 @@ impl<'a> Work<'a> {
             (Some(_), true) => self.reuse(planned).await?,
             (Some(image), false) => self.built(planned, image, &parents).await?,
         };
+        drop(turn);
         let built = match built {
             Step::Went(built) => built,
             Step::Failed(failure) => {
@@ -86,16 +98,28 @@ impl<'a> Work<'a> {
         };
         result.digest = Some(built.id.clone());
         result.log = built.log.clone();
+        let turn = self.turn(&self.scans).await?;
         let judged = match self.judged(planned, &built.id).await? {
             Step::Went(judged) => judged,
             Step::Failed(failure) => {
                 return Ok((self.failed(result, failure, began).await?, None));
             }
         };
-        self.tag(planned, &built.id, judged.verdict.released).await?;
+        drop(turn);
+        if let Err(error) = self.tag(planned, &built.id, judged.verdict.released).await {
+            let failure = Failure::new("docker", &error.to_string());
+            return Ok((self.failed(result, failure, began).await?, None));
+        }
         result.took_ms = began.elapsed().as_millis() as u64;
         let result = self.record(planned, result, judged).await?;
         Ok((result, Some(built.id)))
+    }
+
+    async fn turn<'s>(&self, of: &'s Semaphore) -> Result<SemaphorePermit<'s>, Error> {
+        tokio::select! {
+            permit = of.acquire() => permit.map_err(|_| self.interrupted()),
+            () = self.ctx.cancel.cancelled() => Err(self.interrupted()),
+        }
     }
 
     /// Records an image whose parent has no image to stand on.
@@ -173,12 +197,13 @@ impl<'a> Work<'a> {
     async fn reuse(&self, planned: &Planned) -> Result<Step<BuiltMark>, Error> {
         let last = self.prepared.last.get(&planned.name);
         let id = last.map(|last| last.digest.clone()).unwrap_or_default();
-        match self.prepared.daemon.inspect(&id).await? {
-            Some(facts) => {
-                Ok(Step::Went(BuiltMark { id, size: facts.size, log: None, took_ms: 0 }))
+        Ok(match self.prepared.daemon.inspect(&id).await {
+            Ok(Some(facts)) => {
+                Step::Went(BuiltMark { id, size: facts.size, log: None, took_ms: 0 })
             }
-            None => Ok(Step::Failed(Failure::new("reuse", "the image to reuse is gone"))),
-        }
+            Ok(None) => Step::Failed(Failure::new("reuse", "the image to reuse is gone")),
+            Err(error) => Step::Failed(Failure::new("docker", &error.to_string())),
+        })
     }
 
     /// A build of tonight: the one an interrupted process finished, or a new one.
@@ -189,7 +214,7 @@ impl<'a> Work<'a> {
         parents: &BTreeMap<String, String>,
     ) -> Result<Step<BuiltMark>, Error> {
         if let Some(mark) = self.prepared.built.get(&planned.name) {
-            if self.prepared.daemon.inspect(&mark.id).await?.is_some() {
+            if matches!(self.prepared.daemon.inspect(&mark.id).await, Ok(Some(_))) {
                 return Ok(Step::Went(mark.clone()));
             }
         }
@@ -207,7 +232,11 @@ impl<'a> Work<'a> {
         };
         let progress = |line: String| self.step(planned, line);
         let daemon = &self.prepared.daemon;
-        match daemon.build(&job, &progress, &self.ctx.cancel).await {
+        let mut ended = daemon.build(&job, &progress, &self.ctx.cancel).await;
+        if matches!(&ended, Err(error) if error.transient()) && self.daemon_is_back().await {
+            ended = daemon.build(&job, &progress, &self.ctx.cancel).await;
+        }
+        match ended {
             Ok(BuildEnd::Built(built)) => {
                 let log = self.ctx.blobs.put(built.log.as_bytes())?;
                 let (id, size, took_ms) = (built.id, built.size, built.took_ms);
@@ -222,6 +251,20 @@ impl<'a> Work<'a> {
             Err(_) if self.ctx.cancel.is_cancelled() => Err(self.interrupted()),
             Err(error) => Ok(Step::Failed(Failure::new("docker", &error.to_string()))),
         }
+    }
+
+    /// Waits a while for a daemon that restarts.
+    async fn daemon_is_back(&self) -> bool {
+        for _ in 0..12 {
+            if Daemon::connect(self.prepared.daemon.host()).await.is_ok() {
+                return !self.ctx.cancel.is_cancelled();
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(5)) => {}
+                () = self.ctx.cancel.cancelled() => return false,
+            }
+        }
+        false
     }
 
     fn interrupted(&self) -> Error {
@@ -395,7 +438,7 @@ impl<'a> Work<'a> {
     }
 
     /// The published tags move to what is released, and only to that.
-    async fn tag(&self, planned: &Planned, id: &str, released: bool) -> Result<(), Error> {
+    async fn tag(&self, planned: &Planned, id: &str, released: bool) -> Result<(), build::Error> {
         let daemon = &self.prepared.daemon;
         let held = self.held_name(planned);
         if !released {
@@ -412,18 +455,24 @@ impl<'a> Work<'a> {
     /// Inventory, scan and verdict of an image that the daemon has.
     async fn judged(&self, planned: &Planned, id: &str) -> Result<Step<Judged>, Error> {
         self.step(planned, "inventory");
-        let reader = match self.prepared.daemon.export_reader(id).await {
-            Ok(reader) => reader,
-            Err(error) => {
-                return Ok(Step::Failed(Failure::new("inventory", &error.to_string())));
-            }
-        };
         let (secrets, feeds) = (self.ctx.secrets.clone(), self.ctx.feeds.clone());
+        let known = self.known.clone();
         let digest = id.to_owned();
         let target = planned.tags.first().cloned().unwrap_or_else(|| planned.name.clone());
+        let daemon = self.prepared.daemon.clone();
+        let unpacked = daemon.unpacked(id).await;
+        let runtime = tokio::runtime::Handle::current();
         let scanned = tokio::task::spawn_blocking(move || {
             let inspect = |file: &FileSeen<'_>| secrets.inspect(file);
-            let mut inventory = inventory::archive(reader, &ReadLimits::default(), &inspect)?;
+            let limits = ReadLimits::default();
+            let near = unpacked.map(|it| inventory::unpacked(&it, &limits, &inspect, &known));
+            let mut inventory = match near {
+                Some(Ok(inventory)) => inventory,
+                _ => {
+                    let reader = runtime.block_on(daemon.export_reader(&digest))?;
+                    inventory::export(reader, &limits, &inspect, &known)?
+                }
+            };
             inventory.digest = digest;
             inventory.target = target;
             let mut findings = inventory.secrets.clone();
@@ -434,7 +483,7 @@ impl<'a> Work<'a> {
                 None => Matches { unassessed: vec![NO_FEEDS.into()], ..Matches::default() },
             };
             findings.extend(matches.findings);
-            Ok::<_, inventory::Error>((inventory, findings, matches.unassessed))
+            Ok::<_, Error>((inventory, findings, matches.unassessed))
         })
         .await?;
         let (inventory, findings, mut unassessed) = match scanned {
@@ -496,7 +545,9 @@ impl<'a> Work<'a> {
         };
         result.held_by = match verdict.released {
             true => Vec::new(),
-            false => verdict.reasons.iter().map(|it| it.message.clone()).collect(),
+            false => {
+                verdict.reasons.iter().map(|it| format!("{}: {}", it.rule, it.message)).collect()
+            }
         };
         result.score = verdict.score.value;
         result.grade = Some(verdict.score.grade.clone());

@@ -20,7 +20,20 @@ const ROWS: usize = 15;
 /// The table of a night's images and the completeness line, for after `run`.
 pub fn night_table(report: &NightReport, width: usize, colour: bool) -> String {
     let images: Vec<&ImageResult> = report.images.iter().collect();
-    format!("{}\n{}\n", images_table(&images, width, colour), sums(&report.night))
+    let table = images_table(&images, width, colour);
+    format!("{table}\n{}{}\n", reasons(&images, width), sums(&report.night))
+}
+
+/// Why an image is neither released nor reused, a paragraph each below the table.
+fn reasons(images: &[&ImageResult], width: usize) -> String {
+    let good = |image: &ImageResult| matches!(image.outcome, Outcome::Released | Outcome::Reused);
+    let bad = images.iter().filter(|image| !good(image));
+    let lines = bad.map(|image| {
+        let outcome = image.outcome.as_str();
+        wrap(&format!("{outcome:<8} {}: {}", clip(&image.name, 100), why(image)), width)
+    });
+    let text: String = lines.collect();
+    if text.is_empty() { text } else { format!("{text}\n") }
 }
 
 /// The whole report for a terminal of `width` columns.
@@ -36,6 +49,7 @@ pub fn terminal(report: &Report, width: usize, colour: bool) -> String {
     }
     let images: Vec<&ImageResult> = report.images.iter().map(|image| &image.result).collect();
     out.push_str(&format!("\n{}\n", images_table(&images, width, colour)));
+    out.push_str(&reasons(&images, width));
     section(&mut out, "Needs you", &action::actions(report), width, |action| sentence(action));
     if !report.baseline {
         section(&mut out, "New since the last night", &report.new, width, |c| {
@@ -107,19 +121,19 @@ fn facts(report: &Report) -> String {
 fn images_table(images: &[&ImageResult], width: usize, colour: bool) -> Table {
     let mut table = Table::new();
     table
-        .load_preset(presets::UTF8_FULL_CONDENSED)
+        .load_preset(presets::UTF8_BORDERS_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(u16::try_from(width).unwrap_or(u16::MAX))
         .force_no_tty();
     if colour {
         table.enforce_styling();
     }
-    let heads = ["Image", "Outcome", "Score", "C", "H", "M", "L", "Other", "Took", "Why"];
+    let heads = ["Image", "Outcome", "Score", "C", "H", "M", "L", "Other", "Took"];
     table.set_header(heads.map(|head| Cell::new(head).add_attribute(Attribute::Bold)));
     for image in images {
         table.add_row(image_row(image));
     }
-    // Names, outcomes, scores and times stay whole; the reason is what wraps.
+    // Names, outcomes, scores and times stay whole; the other counts are what wraps.
     let longest = images.iter().map(|image| clip(&image.name, 100).chars().count()).max();
     let whole: &[usize] =
         if longest.unwrap_or(0) * 5 <= width * 2 { &[0, 1, 2, 8] } else { &[1, 2, 8] };
@@ -164,7 +178,6 @@ fn image_row(image: &ImageResult) -> Vec<Cell> {
         number(counts.low, Severity::Low),
         Cell::new(if judged { others(counts) } else { String::new() }),
         Cell::new(view::took(image.took_ms)),
-        Cell::new(why(image)),
     ]
 }
 
@@ -187,8 +200,8 @@ fn others(counts: &Counts) -> String {
 fn why(image: &ImageResult) -> String {
     let text = view::why(image);
     match image.stage.as_deref().filter(|_| image.outcome == Outcome::Failed) {
-        Some(stage) => clip(&format!("{stage}: {text}"), 160),
-        None => clip(&text, 160),
+        Some(stage) => clip(&format!("{stage}: {text}"), 400),
+        None => clip(&text, 400),
     }
 }
 

@@ -87,8 +87,13 @@ impl Metrics {
 
     /// A night came to its end.
     pub fn ended(&self, night: &Night) {
+        self.nights.get_or_create(&label(&night.pipeline)).inc();
+        self.last(night);
+    }
+
+    /// The figures of a pipeline's last night.
+    pub fn last(&self, night: &Night) {
         let label = label(&night.pipeline);
-        self.nights.get_or_create(&label).inc();
         if let Some(ended) = night.ended {
             self.last_end.get_or_create(&label).set(ended.timestamp());
             let took = (ended - night.started).num_seconds();

@@ -2,8 +2,10 @@
 
 mod architecture;
 mod commands;
+mod documents;
 mod faults;
 mod golden;
 mod hostile;
 mod mail;
+mod schema;
 mod world;
