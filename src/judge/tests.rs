@@ -1,3 +1,5 @@
+//! Statements, policies and verdicts at their edges, as a night asks for them.
+
 use chrono::{DateTime, Duration, TimeZone, Utc};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Order, keys and reasons of plans drawn from Dockerfiles as people write them.
+
 use std::collections::BTreeMap;
 
 use super::*;
