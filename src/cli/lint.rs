@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::{Exit, print_json};
 use crate::model::pipeline::{Schema, SourceSpec};
 use crate::model::source::{Level, Violation};
+use crate::model::text::plain;
 use crate::source;
 
 #[derive(Debug, clap::Args)]
@@ -63,8 +64,8 @@ fn listing(violations: &[Violation]) -> String {
     for it in violations {
         let level = if it.severity == Level::Hard { "error" } else { "warning" };
         let place = match it.line {
-            0 => it.file.clone(),
-            line => format!("{}:{line}", it.file),
+            0 => plain(&it.file),
+            line => format!("{}:{line}", plain(&it.file)),
         };
         text += &format!("{place}: {level}: {} [{}]\n    {}\n", it.message, it.rule, it.help);
     }

@@ -1,4 +1,4 @@
-//! The judge as a whole: statements, policy and score together.
+//! Statements, policies and verdicts at their edges, as a night asks for them.
 
 use chrono::{DateTime, Duration, TimeZone, Utc};
 

@@ -15,4 +15,5 @@ pub mod size;
 pub mod source;
 pub mod span;
 pub mod statement;
+pub mod text;
 pub mod verdict;

@@ -21,6 +21,7 @@ use crate::model::night::{ImageResult, Night, NightKind, Outcome};
 use crate::model::pipeline::Cache;
 use crate::model::plan::{BaseTarget, Planned};
 use crate::model::source::{BrokenImage, ImageSource, Level};
+use crate::model::text::plain;
 use crate::model::verdict::Verdict;
 use crate::plan;
 use crate::scan::checks;
@@ -141,7 +142,7 @@ impl<'a> Work<'a> {
         });
         let result = ImageResult {
             stage: Some("lint".into()),
-            error: Some(error),
+            error: Some(plain(&error)),
             owners: broken.owners.clone(),
             ..empty(&broken.name, "cannot be planned")
         };
@@ -633,7 +634,7 @@ impl<'a> Work<'a> {
 
 impl Failure {
     fn new(stage: &str, error: &str) -> Self {
-        Self { stage: stage.into(), error: error.into(), log: None }
+        Self { stage: stage.into(), error: plain(error), log: None }
     }
 }
 

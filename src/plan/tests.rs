@@ -1,4 +1,4 @@
-//! The plan as a whole: graph, keys, order and reasons together.
+//! Order, keys and reasons of plans drawn from Dockerfiles as people write them.
 
 use std::collections::BTreeMap;
 

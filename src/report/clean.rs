@@ -1,5 +1,7 @@
 //! Text from outside made safe to show: control and format characters visible, length bounded, lines wrapped.
 
+use crate::model::text::is_hidden;
+
 /// `text` on one line with every control and invisible format character written as `\u{…}`;
 /// white space runs become one blank.
 pub fn visible(text: &str) -> String {
@@ -11,7 +13,7 @@ pub fn visible(text: &str) -> String {
                     out.push(' ');
                 }
             }
-            c if c.is_control() || is_format(c) => out.extend(c.escape_unicode()),
+            c if is_hidden(c) => out.extend(c.escape_unicode()),
             c => out.push(c),
         }
     }
@@ -92,14 +94,6 @@ fn wrap_line(line: &str, columns: usize, out: &mut String) {
     }
     out.push_str(&current);
     out.push('\n');
-}
-
-/// Invisible characters that change how their neighbours look (Unicode general category Cf and kin).
-fn is_format(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
-        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 fn is_wide(c: char) -> bool {

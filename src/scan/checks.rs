@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::model::finding::{Finding, Kind, Severity};
 use crate::model::inventory::{FileRef, ImageConfig, Inventory};
+use crate::model::text::is_hidden;
 
 /// Setuid and setgid files that a plain Debian, Alpine or Fedora base brings.
 const KNOWN_SETUID: &[&str] = &[
@@ -353,7 +354,7 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
 
 /// Text from inside an image, fit for a terminal.
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(200).collect()
+    text.chars().map(|c| if is_hidden(c) { '\u{fffd}' } else { c }).take(200).collect()
 }
 
 #[cfg(test)]

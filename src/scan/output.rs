@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::model::advisory::FeedState;
 use crate::model::finding::Finding;
+use crate::model::text::plain;
 
 pub use sarif::sarif;
 pub use table::table;
@@ -35,11 +36,6 @@ pub fn json(scan: &Scan<'_>) -> Value {
         "findings": scan.findings,
         "unassessed": scan.unassessed,
     })
-}
-
-/// Text from inside an image, fit for a terminal: no control characters.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::yaml::{Key, Node, Value};
 use crate::model::source::{Level, Violation};
+use crate::model::text::plain;
 
 /// Most violations of one file that are kept.
 const MAX: usize = 500;
@@ -132,7 +133,7 @@ pub(super) fn entry<'a>(entries: &'a [(Key, Node)], name: &str) -> Option<(&'a K
 pub(super) fn shown(text: &str) -> String {
     let cut: String = text.chars().take(100).collect();
     let dots = if cut.len() < text.len() { "…" } else { "" };
-    format!("{}{dots}", cut.replace(|c: char| c.is_control(), "\u{fffd}"))
+    format!("{}{dots}", plain(&cut))
 }
 
 fn nearest(name: &str, known: &[&str]) -> String {

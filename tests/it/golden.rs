@@ -162,6 +162,8 @@ fn normal(mut night: Value, world: &World) -> Value {
 fn plain(text: &str, world: &World) -> String {
     let here = world.folder.path().display().to_string();
     let text = text.replace(&here, "HERE").replace(&world.registry, "REGISTRY");
+    let night = regex::Regex::new("([0-9]{8}T[0-9]{6}Z)-[0-9a-f]{6}").unwrap();
+    let text = night.replace_all(&text, "$1-ID").into_owned();
     let hex = regex::Regex::new("[0-9a-f]{12,64}").unwrap();
     let hex = hex.replace_all(&text, "HEX").into_owned();
     let megabytes = regex::Regex::new("[0-9]+ MB are free").unwrap();

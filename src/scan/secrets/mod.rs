@@ -16,6 +16,7 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use crate::model::finding::{Finding, Kind, Severity};
 use crate::model::inventory::{FileSeen, ImageConfig};
+use crate::model::text::is_hidden;
 use rules::{Rule, Scope};
 
 /// Most findings of one file.
@@ -287,7 +288,7 @@ fn binary(content: &[u8]) -> bool {
 
 /// A name from inside an image, fit for a terminal: no control characters, at most 200 characters.
 fn plain(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(200).collect()
+    name.chars().map(|c| if is_hidden(c) { '\u{fffd}' } else { c }).take(200).collect()
 }
 
 #[cfg(test)]
