@@ -89,7 +89,9 @@ fn classic_builder() {
 fn on_the_current_engine() {
     match std::env::var("MIDWATCH_TEST_CURRENT_ENGINE") {
         Ok(host) => golden("current-engine", &host),
-        Err(_) => drop(skip::<()>("MIDWATCH_TEST_CURRENT_ENGINE names no second Docker daemon")),
+        Err(_) => {
+            skip::<()>("MIDWATCH_TEST_CURRENT_ENGINE names no second Docker daemon");
+        }
     }
 }
 
