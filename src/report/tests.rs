@@ -199,11 +199,41 @@ fn nothing_is_fixed_where_nobody_looked() {
 }
 
 #[test]
-fn an_image_not_judged_last_night_makes_a_note_not_a_flood() {
-    let before = vec![image("base", Outcome::Failed, None, vec![])];
-    let report = compared(before, one(vec![openssl()]));
-    assert!(report.new.is_empty());
-    assert!(report.notes[0].contains("its 1 open findings are not compared"));
+fn findings_of_an_image_not_judged_before_are_never_hidden() {
+    let failed = vec![image("base", Outcome::Failed, None, vec![])];
+    for before in [failed, vec![]] {
+        let report = compared(before, one(vec![openssl()]));
+        assert_eq!(ids(&report.new), ["CVE-2026-1"]);
+        assert_eq!(report.new[0].finding.note.as_deref(), Some("not judged on the night before"));
+        let note = "base was not judged on the night before: 1 open finding is listed as new";
+        assert_eq!(report.notes, [note]);
+        let rendered = render(&report, &meta()).unwrap();
+        assert!(rendered.text.contains("NEW SINCE THE LAST NIGHT (1)"), "{}", rendered.text);
+    }
+    // Judged is judged, whatever came of it then.
+    let mut stopped = one(vec![openssl()]);
+    stopped[0].result.outcome = Outcome::Blocked;
+    let report = compared(stopped, one(vec![openssl()]));
+    assert!(report.new.is_empty() && report.notes.is_empty());
+    // What is new in a compared image too does not look like an old one.
+    let all = vec![
+        image("a", Outcome::Released, Some(90.0), vec![openssl()]),
+        image("b", Outcome::Released, Some(90.0), vec![openssl()]),
+    ];
+    let before = vec![image("b", Outcome::Released, Some(90.0), vec![])];
+    let report = compared(before, all);
+    assert_eq!((report.new[0].images.len(), &report.new[0].finding.note), (2, &None));
+}
+
+#[test]
+fn the_score_moves_by_images_judged_on_both_nights_alone() {
+    let scored = |name: &str, score| image(name, Outcome::Released, score, vec![]);
+    let before = vec![scored("a", Some(90.0)), scored("b", None), scored("gone", Some(10.0))];
+    let now = vec![scored("a", Some(91.0)), scored("b", Some(40.0)), scored("c", Some(20.0))];
+    let delta = compared(before, now).score_delta.unwrap();
+    assert!((delta - 1.0).abs() < 1e-9, "{delta}");
+    let now = vec![scored("c", Some(20.0))];
+    assert_eq!(compared(vec![], now).score_delta, None);
 }
 
 #[test]
