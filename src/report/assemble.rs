@@ -39,7 +39,7 @@ pub struct AssembleInput<'a> {
     pub statements: Vec<StatementCheck>,
     /// Outside bases.
     pub outside: Vec<Outside>,
-    /// The last nights, oldest first; the last 14 are kept.
+    /// The last nights of the whole repository, oldest first; the last 14 are kept.
     pub trend: Vec<TrendPoint>,
     /// One line for each policy rule in force.
     pub policy: Vec<String>,
@@ -71,6 +71,8 @@ pub fn assemble(input: AssembleInput<'_>) -> Report {
     let score_delta = mean(images.iter().map(moved));
     let comparable = !baseline && input.same_formula;
     let statements = readers_statements(&audience, &images, input.statements);
+    // A night on which nothing was judged has no point, and an owner's images no trend of their own.
+    trend.retain(|point| point.good + point.bad > 0 && matches!(audience, Audience::Pipeline(_)));
     trend.drain(..trend.len().saturating_sub(14));
     Report {
         night: night.clone(),

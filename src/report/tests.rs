@@ -94,7 +94,7 @@ fn an_owner_reads_of_the_own_images_alone() {
     assert_eq!(
         head.join("\n"),
         "\
-HELD - 1 of your 1 image not released: 1 held by policy.
+HELD - Your only image is not released: 1 held by policy.
 hardened, night of 2026-11-23 (scheduled), commit 4be1a9c07d2f
 Score 58.5 (−1.5 since the last night), 100 is best
 Planned 12 = 5 released + 2 held + 2 failed + 1 blocked + 1 reused + 1
@@ -103,7 +103,10 @@ Yours: 1 of these
 Open: 1 critical, 3 high, 4 medium, 0 low; 1 known exploited; 0 secrets; 0
 failed checks; 1 justified"
     );
-    for hidden in ["apps/keys", "apps/broken", "gnutls28"] {
+    assert!(rendered.text.contains(
+        "- Held: hardened/apps/web [policy]\n  what must change: 1 known-exploited vulnerability"
+    ));
+    for hidden in ["apps/keys", "apps/broken", "gnutls28", "TREND", "Trend"] {
         assert!(!rendered.text.contains(hidden) && !rendered.html.contains(hidden), "{hidden}");
     }
 }
@@ -160,6 +163,60 @@ fn a_night_that_could_not_be_done_or_did_not_end_is_no_pass() {
     report.images.clear();
     let rendered = render(&report, &meta()).unwrap();
     assert!(rendered.text.starts_with("ERROR - The night could not be done: the source cannot"));
+}
+
+#[test]
+fn a_night_stopped_before_any_image_claims_nothing() {
+    let mut report = compared(vec![], vec![]);
+    report.night.error = Some("the source cannot be fetched".into());
+    let rendered = render(&report, &meta()).unwrap();
+    let pages = [page(&report, &meta()).unwrap(), terminal(&report, 100, false)];
+    for text in [&rendered.text, &rendered.html].into_iter().chain(&pages) {
+        for claim in ["Open", "New since", "NEW SINCE", "Fixed", "FIXED"] {
+            assert!(!text.contains(claim), "{claim}\n{text}");
+        }
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("cannot be fetched; nothing was built or judged"), "{words}");
+    }
+}
+
+#[test]
+fn a_night_without_judgement_is_no_point_of_the_trend() {
+    let night = night(&[]);
+    let mut trend = sample::trend();
+    (trend[13].good, trend[13].bad, trend[13].score) = (0, 0, None);
+    let report = assemble(AssembleInput {
+        night: &night,
+        previous: Some(&night),
+        images: vec![],
+        before: vec![],
+        same_formula: true,
+        statements: vec![],
+        outside: vec![],
+        trend,
+        policy: vec![],
+        notes: vec![],
+        audience: Audience::Pipeline("security@example.org".into()),
+    });
+    assert_eq!(report.trend.len(), 13);
+}
+
+#[test]
+fn a_pass_without_any_rule_says_so() {
+    let mut report = sample::quiet();
+    report.policy.clear();
+    let rendered = render(&report, &meta()).unwrap();
+    assert!(
+        rendered.text.starts_with("PASS - 3 images are all built and scanned; no policy rule is"),
+        "{}",
+        rendered.text
+    );
+    assert!(rendered.text.contains("\nPolicy: no policy rule is set\n"));
+    assert!(rendered.html.contains("<b>Policy</b> no policy rule is set"));
+    assert!(page(&report, &meta()).unwrap().contains("<b>Policy</b> no policy rule is set"));
+    assert!(terminal(&report, 100, false).contains("no policy rule is set"));
+    report.night.ended = Some(report.night.started + chrono::TimeDelta::seconds(12));
+    assert!(render(&report, &meta()).unwrap().text.contains("00:00 Asia/Tokyo, 12 s"));
 }
 
 #[test]
