@@ -1,3 +1,5 @@
+//! The judge as a whole: statements, rules of the policy, order, hostile documents.
+
 use chrono::{DateTime, Duration, TimeZone, Utc};
 
 use super::*;
