@@ -52,7 +52,7 @@ impl Body {
 pub struct Record {
     pub head: Head,
     pub modified: Option<DateTime<Utc>>,
-    /// The newest of its dates; Go writes no `modified`.
+    /// The newest of its dates; Go writes no `modified`, and of late only `withdrawn`.
     pub dated: Option<DateTime<Utc>>,
     pub withdrawn: bool,
     /// (look-up key, what is said of that package); one for each key.
@@ -143,7 +143,10 @@ pub(super) fn record(raw: Document) -> Result<Record, String> {
     let rating = whole(&raw);
     let mut record = Record {
         modified: date(raw.modified.as_deref()),
-        dated: date(raw.modified.as_deref()).max(date(raw.published.as_deref())),
+        dated: [&raw.modified, &raw.published, &raw.withdrawn]
+            .into_iter()
+            .filter_map(|text| date(text.as_deref()))
+            .max(),
         withdrawn: raw.withdrawn.as_deref().is_some_and(|when| !when.is_empty()),
         lends: rating.lent(),
         bodies: Vec::new(),

@@ -160,7 +160,11 @@ fn dates_are_the_datas_own() {
     assert_eq!(date("EPSS"), "2026-11-20");
     assert_eq!(date("KEV"), "2025-08-25");
     assert_eq!(date("OSV Debian"), "2026-11-02");
-    assert_eq!(date("OSV Go"), "2021-04-14", "`modified` is year 1 there");
+    assert_eq!(
+        date("OSV Go"),
+        "2024-04-17",
+        "`modified` is year 1 there, the newest date is `withdrawn`"
+    );
     assert!(state.index.starts_with("sha256:") && state.imported == Some(now()));
 }
 

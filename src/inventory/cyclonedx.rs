@@ -66,9 +66,9 @@ const SPDX: [&str; 43] = [
 /// What a bill says of itself.
 #[derive(Debug, Clone)]
 pub struct SbomMeta {
-    /// The image's name, without registry and tag.
+    /// The image's name or its whole reference, `registry/path/name:tag`.
     pub name: String,
-    /// Its tag or version; may be empty.
+    /// Its tag or version; where empty, the name's tag.
     pub version: String,
     /// When the bill was written.
     pub timestamp: DateTime<Utc>,
@@ -121,12 +121,16 @@ fn metadata(inventory: &Inventory, meta: &SbomMeta) -> Result<Metadata, Error> {
 fn container(inventory: &Inventory, meta: &SbomMeta) -> Result<Component, Error> {
     let mut component = start("container", &meta.name);
     component.bom_ref("image");
-    if !meta.version.is_empty() {
-        component.version(meta.version.as_str());
+    let (repository, tag) = split(&meta.name);
+    let tag = if meta.version.is_empty() { tag } else { &meta.version };
+    if !tag.is_empty() {
+        component.version(tag);
     }
     if !inventory.digest.is_empty() {
-        let name = meta.name.rsplit('/').next().unwrap_or(&meta.name).to_lowercase();
-        let qualifiers = [("arch", inventory.architecture.as_str()), ("tag", &meta.version)];
+        let name = repository.rsplit('/').next().unwrap_or(repository).to_lowercase();
+        let place = if is_hosted(repository) { repository } else { "" };
+        let qualifiers =
+            [("arch", inventory.architecture.as_str()), ("repository_url", place), ("tag", tag)];
         component.purl(purl::of("oci", "", &name, &inventory.digest, &qualifiers));
     }
     let layers = inventory.layers.iter().filter(|layer| !layer.digest.is_empty());
@@ -134,6 +138,23 @@ fn container(inventory: &Inventory, meta: &SbomMeta) -> Result<Component, Error>
         component.properties(layers);
     }
     build(&component)
+}
+
+/// A reference's repository and its tag, empty where there is none; a digest is left out.
+fn split(reference: &str) -> (&str, &str) {
+    let name = reference.split_once('@').map_or(reference, |(name, _)| name);
+    match name.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+        _ => (name, ""),
+    }
+}
+
+/// Whether a repository names its registry; only then is it a place to fetch from.
+fn is_hosted(repository: &str) -> bool {
+    repository.split_once('/').is_some_and(|(host, _)| {
+        host == "localhost"
+            || (host.starts_with(|c: char| c.is_ascii_alphanumeric()) && host.contains(['.', ':']))
+    })
 }
 
 fn system(os: &Os) -> Result<Component, Error> {
@@ -228,4 +249,43 @@ fn property(name: &str, value: &str) -> Property {
 
 fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_images_purl_splits_its_reference() {
+        let mut inventory = Inventory { digest: "sha256:ab".into(), ..Inventory::default() };
+        inventory.architecture = "amd64".into();
+        for (name, version, expected) in [
+            ("os/Curl", "8.1", "curl@sha256%3Aab?arch=amd64&tag=8.1"),
+            ("debian:12", "", "debian@sha256%3Aab?arch=amd64&tag=12"),
+            (
+                "reg.example.org:5000/hard/curl:8.1",
+                "",
+                "curl@sha256%3Aab?arch=amd64&repository_url=reg.example.org%3A5000%2Fhard%2Fcurl&tag=8.1",
+            ),
+            (
+                "localhost/curl@sha256:cd",
+                "",
+                "curl@sha256%3Aab?arch=amd64&repository_url=localhost%2Fcurl",
+            ),
+            ("localhost:5000/curl", "2", {
+                "curl@sha256%3Aab?arch=amd64&repository_url=localhost%3A5000%2Fcurl&tag=2"
+            }),
+            ("./out/image.tar", "", "image.tar@sha256%3Aab?arch=amd64"),
+        ] {
+            let meta = SbomMeta {
+                name: name.into(),
+                version: version.into(),
+                timestamp: DateTime::UNIX_EPOCH,
+                serial: String::new(),
+                tool_version: "0".into(),
+            };
+            let purl = container(&inventory, &meta).unwrap().purl.unwrap();
+            assert_eq!(purl, format!("pkg:oci/{expected}"), "{name}");
+        }
+    }
 }

@@ -92,11 +92,11 @@ fn overdue(policy: &Policy, facts: Facts<'_>) -> Option<PolicyReason> {
         .filter(|f| age(f) > most)
         .collect();
     let oldest = found.iter().map(|finding| age(finding)).max()?;
-    let message = format!(
-        "{} critical or high vulnerabilities with a fix are there longer than {most} days, the \
-         oldest for {oldest}",
-        found.len()
-    );
+    let what = match found.len() {
+        1 => "1 critical or high vulnerability with a fix is".to_owned(),
+        n => format!("{n} critical or high vulnerabilities with a fix are"),
+    };
+    let message = format!("{what} there longer than {most} days, the oldest for {oldest}");
     Some(reason("max-fixable-days", message, &found))
 }
 
@@ -200,7 +200,7 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
     row[text.len()]
 }
 
-/// One line for each rule in force.
+/// One line for each rule in force; none where nothing can hold an image or a night.
 pub fn describe_policy(policy: &Policy) -> Vec<String> {
     let most = |most: Option<u64>, what: &str| most.map(|most| format!("at most {most} {what}"));
     let mut lines: Vec<String> = [
@@ -223,10 +223,12 @@ pub fn describe_policy(policy: &Policy) -> Vec<String> {
         lines.push(format!("outside bases only from {bases} (approved-bases)"));
     }
     let days = policy.feed_age_days();
-    lines.push(match policy.stale_feeds {
-        StaleFeeds::Mark => format!("advisory data older than {days} days is pointed out"),
-        StaleFeeds::Hold => format!("nothing is released on advisory data older than {days} days"),
-        StaleFeeds::Refuse => format!("no night on advisory data older than {days} days"),
+    lines.extend(match policy.stale_feeds {
+        StaleFeeds::Mark => None,
+        StaleFeeds::Hold => {
+            Some(format!("nothing is released on advisory data older than {days} days"))
+        }
+        StaleFeeds::Refuse => Some(format!("no night on advisory data older than {days} days")),
     });
     lines
 }
@@ -268,7 +270,7 @@ mod tests {
 
     #[test]
     fn describes_only_what_holds() {
-        assert_eq!(describe_policy(&Policy::default()).len(), 1);
+        assert_eq!(describe_policy(&Policy::default()), Vec::<String>::new());
         let policy = Policy {
             max_critical: Some(0),
             approved_bases: vec!["debian:*".into()],

@@ -58,7 +58,8 @@ pub(super) fn score(
     if freshness == Freshness::Stale {
         notes.push("advisory data is older than allowed".to_owned());
     }
-    if inventory.packages.is_empty() && inventory.gaps.is_empty() {
+    let empty = inventory.packages.is_empty() && inventory.files.executables == 0;
+    if empty && inventory.gaps.is_empty() {
         notes.push("no packages found: what the image holds was not looked up".to_owned());
     }
     let mut seen = BTreeSet::new();
@@ -171,6 +172,11 @@ fn blind_spots(inventory: &Inventory, freshness: Freshness, unassessed: &[String
     let unknown = |(ecosystem, there): (&&str, &u64)| not_assessed(ecosystem, unassessed) >= *there;
     if !packages.is_empty() && packages.iter().all(unknown) {
         spots.push("no advisory data covers any of its packages".to_owned());
+    }
+    let programs = inventory.files.executables;
+    if packages.is_empty() && programs > 0 {
+        let s = if programs == 1 { "" } else { "s" };
+        spots.push(format!("no package was identified in {programs} executable{s}"));
     }
     if let Some(gap) = inventory.gaps.iter().find(|gap| is_system_database(&gap.kind)) {
         spots.push(format!("the operating system's packages are not known: {}", gap.path));
@@ -324,6 +330,22 @@ mod tests {
         assert_eq!(grade(&of(&["PyPI"], &["rpm database"]), Freshness::Fresh, &[]), na(2));
         assert_eq!(grade(&of(&["PyPI"], &["layer"]), Freshness::Fresh, &[]), a(1));
         assert_eq!(grade(&of(&[], &[]), Freshness::Fresh, &[]), a(1));
+    }
+
+    #[test]
+    fn executables_of_no_package_are_no_clean_image() {
+        let mut inventory = Inventory::default();
+        for (executables, note) in [
+            (1, "no package was identified in 1 executable"),
+            (3, "no package was identified in 3 executables"),
+        ] {
+            inventory.files.executables = executables;
+            let score = score(&[], &inventory, Freshness::Fresh, &[]);
+            assert_eq!((score.value, score.grade.as_str()), (None, "N/A"));
+            assert_eq!(score.unassessed, [note]);
+        }
+        inventory.packages.push(Package { ecosystem: "npm".into(), ..Package::default() });
+        assert_eq!(score(&[], &inventory, Freshness::Fresh, &[]).value, Some(100.0));
     }
 
     fn any_finding() -> impl Strategy<Value = Finding> {

@@ -16,8 +16,8 @@ use super::purl::{Installed, Present, Purl, narrow};
 const NOTICE_DAYS: i64 = 14;
 
 /// Decides the status of every finding and checks the statements that speak of the image. A
-/// statement must name the vulnerability, the image and the component; of several the later one
-/// counts, at the same time one that suppresses nothing.
+/// statement must name the vulnerability, the image and the component (secrets and checks have
+/// none); of several the later one counts, at the same time one that suppresses nothing.
 pub(super) fn apply(
     findings: &mut [Finding],
     statements: &[Statement],
@@ -106,6 +106,29 @@ impl<'a> Case<'a> {
     fn suppresses(&self) -> bool {
         matches!(self.statement.status, Status::NotAffected | Status::Fixed)
     }
+
+    /// A package's vulnerability is excused by product and component, never by the product alone.
+    fn decides(&self, finding: &Finding) -> bool {
+        !self.statement.components.is_empty()
+            || self.statement.status == Status::Affected
+            || finding.kind != Kind::Vulnerability
+            || finding.package.is_none()
+    }
+
+    /// Whether a fix makes the statement idle: a reason why the flaw cannot be reached stays one.
+    fn outdated_by_fix(&self) -> bool {
+        let unreachable = [
+            "vulnerable_code_not_in_execute_path",
+            "vulnerable_code_cannot_be_controlled_by_adversary",
+            "inline_mitigations_already_exist",
+        ];
+        let justification = self.statement.justification.as_deref().unwrap_or_default();
+        match self.statement.status {
+            Status::Affected | Status::Fixed => true,
+            Status::NotAffected => !unreachable.contains(&justification),
+            Status::UnderInvestigation => false,
+        }
+    }
 }
 
 fn denies_presence(statement: &Statement) -> bool {
@@ -123,7 +146,8 @@ fn decide(finding: &mut Finding, cases: &mut [Case<'_>], by_id: &HashMap<String,
         cases[*at].note(finding);
     }
     let rank = |at: &usize| (cases[*at].statement.timestamp, !cases[*at].suppresses(), *at);
-    let Some(case) = matching.into_iter().max_by_key(rank).map(|at| &cases[at]) else { return };
+    let deciding = matching.into_iter().filter(|at| cases[*at].decides(finding));
+    let Some(case) = deciding.max_by_key(rank).map(|at| &cases[at]) else { return };
     finding.statement = Some(case.statement.origin.clone());
     let why = why(case.statement);
     (finding.status, finding.note) = match case {
@@ -198,7 +222,7 @@ fn states(case: &Case<'_>, matched: bool, now: DateTime<Utc>) -> Vec<(StatementS
         return states;
     }
     states.extend(ending(case, now));
-    if !case.fixed.is_empty() && case.statement.status != Status::UnderInvestigation {
+    if !case.fixed.is_empty() && case.outdated_by_fix() {
         let versions: Vec<&str> = case.fixed.iter().take(3).map(String::as_str).collect();
         let message = format!("a fix is available: {}", versions.join(", "));
         states.push((StatementState::Fixable, message));
@@ -225,18 +249,15 @@ fn ending(case: &Case<'_>, now: DateTime<Utc>) -> Option<(StatementState, String
 }
 
 fn broad(case: &Case<'_>) -> Option<(StatementState, String)> {
-    if !case.suppresses() || !case.vulnerability {
+    if case.statement.status == Status::Affected || !case.vulnerability {
         return None;
     }
     if case.statement.components.is_empty() {
-        let pinned = |id: &String| match Product::parse(id) {
-            Product::Image(image) => image.is_pinned(),
-            Product::Package(_) => false,
-        };
-        let all_pinned =
-            !case.statement.products.is_empty() && case.statement.products.iter().all(pinned);
-        let message = "names no component: it would suppress this id in every package of the image";
-        return (!all_pinned).then(|| (StatementState::Broad, message.to_owned()));
+        let message = "names no component; it suppresses nothing";
+        return Some((StatementState::Broad, message.to_owned()));
+    }
+    if !case.suppresses() {
+        return None;
     }
     let open = case.components.iter().find(|component| component.version.is_none())?;
     let message = format!("names no version of {}: it would suppress every one", open.name);

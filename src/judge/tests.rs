@@ -222,13 +222,36 @@ fn ids_match_by_any_alias() {
 }
 
 #[test]
-fn without_components_the_whole_product_is_meant_and_that_is_said() {
-    let whole = not_affected(r#","products":["os/curl"]"#);
-    let (curl, django, states) = outcome(top(&whole));
-    assert_eq!((curl, django), (NotAffected, NotAffected));
-    assert_eq!(states, [StatementState::Fixable, StatementState::Broad]);
-    let pinned = not_affected(r#","products":["os/curl:8.1"]"#);
-    assert_eq!(outcome(top(&pinned)).2, [StatementState::Fixable]);
+fn without_components_no_package_is_excused_and_that_is_said() {
+    for product in ["os/curl", "os/curl:8.1"] {
+        let whole = not_affected(&format!(r#","products":["{product}"]"#));
+        for text in [whole.clone(), whole.replace(r#""not_affected""#, r#""fixed""#)] {
+            let verdict = Bench::of(top(&text)).verdict();
+            assert_eq!((verdict.counts.suppressed, verdict.score.value), (0, Some(86.0)), "{text}");
+            let broad =
+                verdict.statements.iter().find(|check| check.state == StatementState::Broad);
+            assert_eq!(broad.unwrap().message, "names no component; it suppresses nothing");
+        }
+    }
+    // It does not stand in the way of an earlier one that names the component.
+    let exact = product("os/curl", "pkg:deb/debian/curl@7.88.1-10");
+    let later = not_affected(r#","products":["os/curl"],"timestamp":"2026-03-01T00:00:00Z""#);
+    let (curl, django, _) = outcome(top(&format!("{exact},{later}")));
+    assert_eq!((curl, django), (NotAffected, Affected));
+}
+
+#[test]
+fn a_fix_is_no_news_where_the_flaw_cannot_be_reached() {
+    let text = product("os/curl", "pkg:pypi/django@4.2");
+    for (justification, states) in [
+        ("vulnerable_code_not_in_execute_path", vec![]),
+        ("vulnerable_code_cannot_be_controlled_by_adversary", vec![]),
+        ("inline_mitigations_already_exist", vec![]),
+        ("vulnerable_code_not_present", vec![StatementState::Fixable]),
+    ] {
+        let text = text.replace("vulnerable_code_not_present", justification);
+        assert_eq!(outcome(top(&text)).2, states, "{justification}");
+    }
 }
 
 #[test]
@@ -273,7 +296,8 @@ fn an_unreadable_component_is_not_the_whole_product() {
 
 #[test]
 fn a_file_beside_an_image_speaks_of_that_one_only() {
-    let (curl, ..) = outcome(beside(&not_affected("")));
+    let own = not_affected(r#","subcomponents":["pkg:deb/debian/curl@7.88.1-10"]"#);
+    let (curl, ..) = outcome(beside(&own));
     assert_eq!(curl, NotAffected);
     let (statements, _) =
         parse("os/wget/vex/a.json", Some("os/wget"), &not_affected(r#","products":["os/curl"]"#));
@@ -306,6 +330,7 @@ fn the_later_statement_counts() {
     let at = |day: u32, status: &str| {
         format!(
             r#"{{"vulnerability":"CVE-2026-1","products":["os/curl:8.1"],"status":"{status}",
+            "subcomponents":["pkg:deb/debian/curl@7.88.1-10"],
             "impact_statement":"i","action_statement":"a","timestamp":"2026-02-{day:02}T00:00:00Z"}}"#
         )
     };

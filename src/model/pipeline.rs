@@ -250,6 +250,22 @@ pub enum StaleFeeds {
     Refuse,
 }
 
+/// Checks a pattern of `approved-bases`: the characters of an image reference, `*` and `**`. Anything
+/// else (`[`, `?`, `{`) no reference has, so that the pattern could never match.
+pub fn check_glob(pattern: &str) -> Result<(), String> {
+    if pattern.is_empty() {
+        return Err("an empty pattern matches nothing; leave it out".to_owned());
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-+/:@*".contains(c);
+    match pattern.chars().find(|c| !allowed(*c)) {
+        None => Ok(()),
+        Some(c) => Err(format!(
+            "{pattern:?} has {c:?}, which no image reference has; `*` stands for anything within a \
+             component and `**` for anything"
+        )),
+    }
+}
+
 /// `[mail]` of a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -279,4 +295,20 @@ pub enum Quiet {
     Heartbeat,
     /// None.
     Skip,
+}
+
+#[cfg(test)]
+mod glob_tests {
+    use super::check_glob;
+
+    #[test]
+    fn only_stars_are_wild() {
+        for pattern in ["debian:*", "reg.example.org:5000/**", "a/b_c@sha256:*"] {
+            assert_eq!(check_glob(pattern), Ok(()), "{pattern}");
+        }
+        for pattern in ["", "[", "debian:1?", "{a,b}", "a b", "é"] {
+            assert!(check_glob(pattern).is_err(), "{pattern}");
+        }
+        assert!(check_glob("[").unwrap_err().contains("'['"));
+    }
 }

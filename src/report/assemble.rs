@@ -31,7 +31,7 @@ pub struct AssembleInput<'a> {
     pub previous: Option<&'a Night>,
     /// Tonight's images in plan order.
     pub images: Vec<ImageFindings>,
-    /// The images of the night before.
+    /// The images of the night before; of one that was not judged then, its last judged night's.
     pub before: Vec<ImageFindings>,
     /// Whether both nights were scored by the same formula.
     pub same_formula: bool,
@@ -39,7 +39,7 @@ pub struct AssembleInput<'a> {
     pub statements: Vec<StatementCheck>,
     /// Outside bases.
     pub outside: Vec<Outside>,
-    /// The last nights, oldest first; the last 14 are kept.
+    /// The last nights of the whole repository, oldest first; the last 14 are kept.
     pub trend: Vec<TrendPoint>,
     /// One line for each policy rule in force.
     pub policy: Vec<String>,
@@ -60,21 +60,25 @@ pub fn assemble(input: AssembleInput<'_>) -> Report {
     let (new, fixed) = if baseline {
         (Vec::new(), Vec::new())
     } else {
-        notes.extend(images.iter().filter_map(|image| gap_note(image, &before)));
+        notes.extend(gap_note(&images, &before));
         (came(&images, &before), went(night, &images, &before))
     };
     let score = mean(images.iter().map(|image| image.result.score));
-    let earlier = mean(
-        images.iter().filter_map(|i| before.get(i.result.name.as_str())).map(|i| i.result.score),
-    );
+    let moved = |image: &ImageFindings| {
+        let then = before.get(image.result.name.as_str())?.result.score?;
+        Some(image.result.score? - then)
+    };
+    let score_delta = mean(images.iter().map(moved));
     let comparable = !baseline && input.same_formula;
     let statements = readers_statements(&audience, &images, input.statements);
+    // A night on which nothing was judged has no point, and an owner's images no trend of their own.
+    trend.retain(|point| point.good + point.bad > 0 && matches!(audience, Audience::Pipeline(_)));
     trend.drain(..trend.len().saturating_sub(14));
     Report {
         night: night.clone(),
         baseline,
         score,
-        score_delta: score.zip(earlier).filter(|_| comparable).map(|(now, then)| now - then),
+        score_delta: score_delta.filter(|_| comparable),
         new,
         fixed,
         statements,
@@ -131,15 +135,38 @@ fn judged(image: &ImageFindings) -> bool {
     image.result.grade.is_some()
 }
 
-fn gap_note(image: &ImageFindings, before: &HashMap<&str, &ImageFindings>) -> Option<String> {
-    let earlier = before.get(image.result.name.as_str())?;
-    let open = image.findings.iter().filter(|finding| finding.counts()).count();
-    (judged(image) && !judged(earlier) && open > 0).then(|| {
-        format!(
-            "{} was not judged on the night before: its {open} open findings are not compared",
-            image.result.name
-        )
-    })
+/// Why a finding is listed as new that may be there for long.
+const NOT_JUDGED: &str = "not judged on the night before";
+
+/// Says how much of the news is only new because nobody looked before.
+fn gap_note(images: &[ImageFindings], before: &HashMap<&str, &ImageFindings>) -> Option<String> {
+    let unknown: Vec<&ImageFindings> =
+        images.iter().filter(|image| judged(image) && earlier(image, before).is_none()).collect();
+    let open = |image: &&ImageFindings| image.findings.iter().filter(|f| f.counts()).count();
+    let sum: usize = unknown.iter().map(open).sum();
+    let (first, rest) = unknown.iter().filter(|image| open(image) > 0).fold(
+        (None, 0usize),
+        |(first, rest), image| match first {
+            None => (Some(&image.result.name), rest),
+            some => (some, rest + 1),
+        },
+    );
+    let name = first?;
+    let who = match rest {
+        0 => format!("{name} was"),
+        1 => format!("{name} and 1 more image were"),
+        rest => format!("{name} and {rest} more images were"),
+    };
+    let what = if sum == 1 { "1 open finding is" } else { &format!("{sum} open findings are") };
+    Some(format!("{who} {NOT_JUDGED}: {what} listed as new"))
+}
+
+/// The image as it was judged before.
+fn earlier<'a>(
+    image: &ImageFindings,
+    before: &HashMap<&str, &'a ImageFindings>,
+) -> Option<&'a ImageFindings> {
+    before.get(image.result.name.as_str()).copied().filter(|image| judged(image))
 }
 
 /// What makes findings of several images the same piece of news.
@@ -171,10 +198,7 @@ fn keyed(findings: &[Finding], counts: bool) -> BTreeMap<String, &Finding> {
 fn came(images: &[ImageFindings], before: &HashMap<&str, &ImageFindings>) -> Vec<Change> {
     let mut changes = Changes::default();
     for image in images.iter().filter(|image| judged(image)) {
-        let earlier = before.get(image.result.name.as_str());
-        if earlier.is_some_and(|image| !judged(image)) {
-            continue;
-        }
+        let earlier = earlier(image, before);
         let then = earlier.map_or(&[][..], |image| &image.findings);
         let (counted, excused) = (keyed(then, true), keyed(then, false));
         for (key, finding) in keyed(&image.findings, true) {
@@ -184,6 +208,10 @@ fn came(images: &[ImageFindings], before: &HashMap<&str, &ImageFindings>) -> Vec
             let mut finding = finding.clone();
             if excused.contains_key(&key) && finding.note.is_none() {
                 finding.note = Some("no longer justified".into());
+            }
+            if earlier.is_none() {
+                let why = finding.note.take().map_or_else(String::new, |note| format!("; {note}"));
+                finding.note = Some(format!("{NOT_JUDGED}{why}"));
             }
             changes.add(key, finding, &image.result.name, None);
         }
@@ -198,9 +226,7 @@ fn went(
 ) -> Vec<Change> {
     let mut changes = Changes::default();
     for image in images.iter().filter(|image| judged(image)) {
-        let Some(earlier) = before.get(image.result.name.as_str()).filter(|i| judged(i)) else {
-            continue;
-        };
+        let Some(earlier) = earlier(image, before) else { continue };
         let (counted, excused) = (keyed(&image.findings, true), keyed(&image.findings, false));
         for (key, finding) in keyed(&earlier.findings, true) {
             if counted.contains_key(&key) {
@@ -249,8 +275,16 @@ struct Changes(BTreeMap<String, (Change, BTreeSet<String>)>);
 impl Changes {
     fn add(&mut self, key: String, finding: Finding, image: &str, now: Option<String>) {
         let (change, images) = self.0.entry(key).or_insert_with(|| {
+            let finding = finding.clone();
             (Change { finding, images: Vec::new(), now: None }, BTreeSet::new())
         });
+        // What is really new in one of the images is no mere consequence of a gap in another.
+        let gap = |finding: &Finding| {
+            finding.note.as_deref().is_some_and(|note| note.starts_with(NOT_JUDGED))
+        };
+        if gap(&change.finding) && !gap(&finding) {
+            change.finding = finding;
+        }
         images.insert(image.to_owned());
         change.now = change.now.take().or(now);
     }

@@ -51,7 +51,7 @@ pub fn terminal(report: &Report, width: usize, colour: bool) -> String {
     out.push_str(&format!("\n{}\n", images_table(&images, width, colour)));
     out.push_str(&reasons(&images, width));
     section(&mut out, "Needs you", &action::actions(report), width, |action| sentence(action));
-    if !report.baseline {
+    if !report.baseline && !view::stopped(report) {
         section(&mut out, "New since the last night", &report.new, width, |c| {
             changed(c, "fixed in")
         });
@@ -77,11 +77,15 @@ fn headline(report: &Report) -> String {
     if let Some(delta) = report.score_delta {
         line.push_str(&format!(" ({})", view::signed(delta)));
     }
-    if report.baseline {
+    if report.baseline && !view::stopped(report) {
         line.push_str(" · first night: baseline");
     }
     if let Some(error) = &night.error {
-        line.push_str(&format!("\n{}", clip(error, 1000)));
+        let nothing = if view::stopped(report) { "; nothing was built or judged" } else { "" };
+        line.push_str(&format!("\n{}{nothing}", clip(error, 1000)));
+    }
+    if report.policy.is_empty() {
+        line.push_str("\nno policy rule is set");
     }
     line
 }
@@ -249,7 +253,7 @@ fn sentence(action: &Action<'_>) -> String {
         Action::Hold { image } => {
             let class = action::class(&image.result);
             let name = clip(&image.result.name, 100);
-            format!("release {name} [{class}] {}", clip(&view::why(&image.result), 200))
+            format!("held: {name} [{class}] {}", view::must_change(&image.result, 200))
         }
         Action::Secret { image, secrets } => {
             let paths: Vec<String> = secrets

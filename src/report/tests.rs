@@ -94,7 +94,7 @@ fn an_owner_reads_of_the_own_images_alone() {
     assert_eq!(
         head.join("\n"),
         "\
-HELD - 1 of your 1 image not released: 1 held by policy.
+HELD - Your only image is not released: 1 held by policy.
 hardened, night of 2026-11-23 (scheduled), commit 4be1a9c07d2f
 Score 58.5 (−1.5 since the last night), 100 is best
 Planned 12 = 5 released + 2 held + 2 failed + 1 blocked + 1 reused + 1
@@ -103,7 +103,10 @@ Yours: 1 of these
 Open: 1 critical, 3 high, 4 medium, 0 low; 1 known exploited; 0 secrets; 0
 failed checks; 1 justified"
     );
-    for hidden in ["apps/keys", "apps/broken", "gnutls28"] {
+    assert!(rendered.text.contains(
+        "- Held: hardened/apps/web [policy]\n  what must change: 1 known-exploited vulnerability"
+    ));
+    for hidden in ["apps/keys", "apps/broken", "gnutls28", "TREND", "Trend"] {
         assert!(!rendered.text.contains(hidden) && !rendered.html.contains(hidden), "{hidden}");
     }
 }
@@ -163,6 +166,60 @@ fn a_night_that_could_not_be_done_or_did_not_end_is_no_pass() {
 }
 
 #[test]
+fn a_night_stopped_before_any_image_claims_nothing() {
+    let mut report = compared(vec![], vec![]);
+    report.night.error = Some("the source cannot be fetched".into());
+    let rendered = render(&report, &meta()).unwrap();
+    let pages = [page(&report, &meta()).unwrap(), terminal(&report, 100, false)];
+    for text in [&rendered.text, &rendered.html].into_iter().chain(&pages) {
+        for claim in ["Open", "New since", "NEW SINCE", "Fixed", "FIXED"] {
+            assert!(!text.contains(claim), "{claim}\n{text}");
+        }
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("cannot be fetched; nothing was built or judged"), "{words}");
+    }
+}
+
+#[test]
+fn a_night_without_judgement_is_no_point_of_the_trend() {
+    let night = night(&[]);
+    let mut trend = sample::trend();
+    (trend[13].good, trend[13].bad, trend[13].score) = (0, 0, None);
+    let report = assemble(AssembleInput {
+        night: &night,
+        previous: Some(&night),
+        images: vec![],
+        before: vec![],
+        same_formula: true,
+        statements: vec![],
+        outside: vec![],
+        trend,
+        policy: vec![],
+        notes: vec![],
+        audience: Audience::Pipeline("security@example.org".into()),
+    });
+    assert_eq!(report.trend.len(), 13);
+}
+
+#[test]
+fn a_pass_without_any_rule_says_so() {
+    let mut report = sample::quiet();
+    report.policy.clear();
+    let rendered = render(&report, &meta()).unwrap();
+    assert!(
+        rendered.text.starts_with("PASS - 3 images are all built and scanned; no policy rule is"),
+        "{}",
+        rendered.text
+    );
+    assert!(rendered.text.contains("\nPolicy: no policy rule is set\n"));
+    assert!(rendered.html.contains("<b>Policy</b> no policy rule is set"));
+    assert!(page(&report, &meta()).unwrap().contains("<b>Policy</b> no policy rule is set"));
+    assert!(terminal(&report, 100, false).contains("no policy rule is set"));
+    report.night.ended = Some(report.night.started + chrono::TimeDelta::seconds(12));
+    assert!(render(&report, &meta()).unwrap().text.contains("00:00 Asia/Tokyo, 12 s"));
+}
+
+#[test]
 fn what_came_and_what_went_is_told_apart() {
     let report = compared(one(vec![]), one(vec![openssl()]));
     assert_eq!((ids(&report.new), report.fixed.len()), (vec!["CVE-2026-1"], 0));
@@ -199,11 +256,41 @@ fn nothing_is_fixed_where_nobody_looked() {
 }
 
 #[test]
-fn an_image_not_judged_last_night_makes_a_note_not_a_flood() {
-    let before = vec![image("base", Outcome::Failed, None, vec![])];
-    let report = compared(before, one(vec![openssl()]));
-    assert!(report.new.is_empty());
-    assert!(report.notes[0].contains("its 1 open findings are not compared"));
+fn findings_of_an_image_not_judged_before_are_never_hidden() {
+    let failed = vec![image("base", Outcome::Failed, None, vec![])];
+    for before in [failed, vec![]] {
+        let report = compared(before, one(vec![openssl()]));
+        assert_eq!(ids(&report.new), ["CVE-2026-1"]);
+        assert_eq!(report.new[0].finding.note.as_deref(), Some("not judged on the night before"));
+        let note = "base was not judged on the night before: 1 open finding is listed as new";
+        assert_eq!(report.notes, [note]);
+        let rendered = render(&report, &meta()).unwrap();
+        assert!(rendered.text.contains("NEW SINCE THE LAST NIGHT (1)"), "{}", rendered.text);
+    }
+    // Judged is judged, whatever came of it then.
+    let mut stopped = one(vec![openssl()]);
+    stopped[0].result.outcome = Outcome::Blocked;
+    let report = compared(stopped, one(vec![openssl()]));
+    assert!(report.new.is_empty() && report.notes.is_empty());
+    // What is new in a compared image too does not look like an old one.
+    let all = vec![
+        image("a", Outcome::Released, Some(90.0), vec![openssl()]),
+        image("b", Outcome::Released, Some(90.0), vec![openssl()]),
+    ];
+    let before = vec![image("b", Outcome::Released, Some(90.0), vec![])];
+    let report = compared(before, all);
+    assert_eq!((report.new[0].images.len(), &report.new[0].finding.note), (2, &None));
+}
+
+#[test]
+fn the_score_moves_by_images_judged_on_both_nights_alone() {
+    let scored = |name: &str, score| image(name, Outcome::Released, score, vec![]);
+    let before = vec![scored("a", Some(90.0)), scored("b", None), scored("gone", Some(10.0))];
+    let now = vec![scored("a", Some(91.0)), scored("b", Some(40.0)), scored("c", Some(20.0))];
+    let delta = compared(before, now).score_delta.unwrap();
+    assert!((delta - 1.0).abs() < 1e-9, "{delta}");
+    let now = vec![scored("c", Some(20.0))];
+    assert_eq!(compared(vec![], now).score_delta, None);
 }
 
 #[test]

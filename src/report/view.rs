@@ -70,6 +70,11 @@ pub fn verdict(report: &Report) -> Verdict {
     }
 }
 
+/// Whether something stopped the night before any image was judged.
+pub(super) fn stopped(report: &Report) -> bool {
+    report.night.error.is_some() && report.images.iter().all(|image| image.result.grade.is_none())
+}
+
 /// Whether the night has no news for this reader: all good, nothing came or went, nothing waits.
 pub fn quiet(report: &Report) -> bool {
     let same = |image: &ImageReport| {
@@ -156,8 +161,11 @@ pub(super) struct View {
     held_only: bool,
     incomplete: bool,
     error: String,
+    stopped: bool,
     quiet: bool,
     baseline: bool,
+    compared: bool,
+    single: bool,
     yours: bool,
     web_url: String,
     score: String,
@@ -408,7 +416,10 @@ impl View {
             incomplete: verdict == Verdict::Incomplete,
             error: night.error.as_deref().map_or_else(String::new, |text| clip(text, caps.text)),
             quiet: quiet(report),
-            baseline: report.baseline,
+            stopped: stopped(report),
+            baseline: report.baseline && !stopped(report),
+            compared: !report.baseline && !stopped(report),
+            single: report.images.len() == 1,
             yours: matches!(report.audience, Audience::Owner(_)),
             web_url: meta.web_url.as_deref().filter(|url| is_web(url)).unwrap_or("").to_owned(),
             score: report.score.map_or_else(String::new, |score| format!("{score:.1}")),
@@ -576,7 +587,12 @@ fn times(report: &Report, zone: Tz) -> String {
     let end = ended.with_timezone(&zone);
     let day = if end.date_naive() == start.date_naive() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
     let took = took((ended - report.night.started).num_milliseconds().max(0) as u64);
-    format!("{}–{} {zone}, {took}", start.format("%H:%M"), end.format(day))
+    let (start, end) = (start.format("%H:%M").to_string(), end.format(day).to_string());
+    if start == end {
+        format!("{start} {zone}, {took}")
+    } else {
+        format!("{start}–{end} {zone}, {took}")
+    }
 }
 
 /// Milliseconds for people: `0.8 s`, `41 s`, `12 min`, `3 h 05 min`.
@@ -689,7 +705,7 @@ fn actions(report: &Report, caps: &Caps, now: DateTime<Utc>) -> Section<ActionRo
         Action::Hold { image } => ActionRow {
             hold: true,
             class: action::class(&image.result),
-            text: clip(&image.result.held_by.join("; "), caps.text),
+            text: must_change(&image.result, caps.text),
             colour: outcome_colour(Outcome::Held),
             ..of_image(image)
         },
@@ -703,6 +719,11 @@ fn actions(report: &Report, caps: &Caps, now: DateTime<Utc>) -> Section<ActionRo
         },
         Action::Upgrade(upgrade) => upgrade_row(upgrade, now),
     })
+}
+
+/// What keeps a held image back.
+pub(super) fn must_change(result: &ImageResult, most: usize) -> String {
+    clip(&format!("what must change: {}", result.held_by.join("; ")), most)
 }
 
 fn of_image(image: &ImageReport) -> ActionRow {
