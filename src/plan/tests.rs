@@ -531,6 +531,11 @@ fn every_reason_of_a_rebuild() {
         };
         assert!(of("os/base", &other_name).starts_with("base moved: docker.io/debian:12 "));
     }
+    let never = second(Always, "app", |b| {
+        let last = b.last.get_mut("app").unwrap();
+        (last.succeeded, last.key, last.parts) = (false, String::new(), Default::default());
+    });
+    assert_eq!(never, ("first build".into(), false));
     let same = second(Always, "app", |_| {});
     assert_eq!(same, ("forced by schedule".into(), false));
 }
