@@ -1,5 +1,7 @@
 //! `midwatch inventory`: the SBOM of one image.
 
+use std::path::Path;
+
 use clap::ValueEnum;
 
 use super::{Exit, print_json};
@@ -25,7 +27,8 @@ enum Format {
 }
 
 pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
-    let inventory = read(config, &args.target, |_| Vec::new()).await?;
+    let mut inventory = read(config, &args.target, |_| Vec::new()).await?;
+    inventory.target = args.target.clone();
     match args.format {
         Format::Json => print_json(&inventory)?,
         Format::Cyclonedx => {
@@ -46,6 +49,7 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
 }
 
 /// The inventory of whatever `target` names: a path where one exists, else an image of the daemon.
+/// Its own target is the name that an archive gives the image, else the one given.
 pub async fn read(
     config: &Config,
     target: &str,
@@ -57,10 +61,8 @@ pub async fn read(
     let path = std::path::PathBuf::from(target);
     let name = target.to_owned();
     if path.exists() {
-        let read = move || inventory::file(&path, &Limits::default(), &inspect as &Inspect<'_>);
-        let mut inventory = tokio::task::spawn_blocking(read).await??;
-        inventory.target = name;
-        return Ok(inventory);
+        let read = move || local(&path, &inspect as &Inspect<'_>);
+        return Ok(tokio::task::spawn_blocking(read).await??);
     }
     let daemon = Daemon::connect(&config.docker_host()).await?;
     let facts = daemon.inspect(target).await?.ok_or_else(|| {
@@ -72,6 +74,21 @@ pub async fn read(
     inventory.digest = facts.id;
     inventory.target = name;
     Ok(inventory)
+}
+
+fn local(path: &Path, inspect: &Inspect<'_>) -> Result<Inventory, inventory::Error> {
+    let limits = Limits::default();
+    // Read as a plain archive first: only so does it tell the name it was saved under.
+    if path.is_file()
+        && let Ok(file) = std::fs::File::open(path)
+        && let Ok(mut inventory) = inventory::archive(file, &limits, inspect)
+    {
+        if inventory.target.is_empty() {
+            inventory.target = path.display().to_string();
+        }
+        return Ok(inventory);
+    }
+    inventory::file(path, &limits, inspect)
 }
 
 fn uuid() -> anyhow::Result<String> {
