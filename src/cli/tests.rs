@@ -1,3 +1,5 @@
+//! How the program ends, and what it says about it.
+
 use std::path::PathBuf;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Plans of small repositories: what stands on what, why it is built, and what is refused.
+
 use std::collections::BTreeMap;
 
 use super::*;
