@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::ambient::Clock;
-use crate::model::pipeline::Pipeline;
+use crate::model::pipeline::{Pipeline, check_glob};
 use crate::store::Store;
 
 /// Why a configuration cannot be used.
@@ -360,6 +360,9 @@ fn check(path: &Path, pipeline: &Pipeline) -> Result<(), Error> {
     }
     if !["none", "default", "host"].contains(&build.network.as_str()) {
         return Err(wrong("build.network", &build.network, "one of none, default, host"));
+    }
+    for pattern in &pipeline.policy.approved_bases {
+        check_glob(pattern).map_err(|help| wrong("policy.approved-bases", pattern, &help))?;
     }
     for address in &pipeline.mail.to {
         address.parse::<lettre::Address>().map_err(|error| {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Exit, print_json, setup};
+use super::{Exit, print, print_json, setup};
 use crate::config::Config;
 use crate::model::finding::Finding;
 use crate::model::night::{Night, NightKind};
@@ -30,24 +30,18 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
     let diff = store.diff(&earlier.id, &later.id).await?;
     match args.json {
         true => print_json(&document(&earlier, &later, &diff))?,
-        false => print!("{}", listing(&earlier, &later, &diff)),
+        false => print(&listing(&earlier, &later, &diff))?,
     }
     Ok(Exit::Good)
 }
 
 async fn nights(store: &Store, pipeline: &str, args: &Args) -> anyhow::Result<(Night, Night)> {
     let nights = store.history(pipeline, 10_000).await?;
-    let by_id = |id: &String| {
-        let found = nights.iter().find(|night| night.id.starts_with(id.as_str()));
-        found.cloned().ok_or_else(|| {
-            anyhow::anyhow!("no night {id} of {pipeline}; `midwatch history` lists them")
-        })
-    };
     let ended = |night: &&Night| {
         night.ended.is_some() && night.error.is_none() && night.kind != NightKind::OnDemand
     };
     let later = match &args.later {
-        Some(id) => by_id(id)?,
+        Some(id) => setup::night_of(store, pipeline, id).await?,
         None => nights
             .iter()
             .find(ended)
@@ -55,7 +49,7 @@ async fn nights(store: &Store, pipeline: &str, args: &Args) -> anyhow::Result<(N
             .ok_or_else(|| anyhow::anyhow!("{pipeline} has no finished night yet"))?,
     };
     let earlier = match &args.earlier {
-        Some(id) => by_id(id)?,
+        Some(id) => setup::night_of(store, pipeline, id).await?,
         None => nights
             .iter()
             .find(|night| ended(night) && night.id < later.id)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use serde_json::json;
 
-use super::{Exit, print_json, setup};
+use super::{Exit, print, print_json, setup};
 use crate::config::Config;
 use crate::feeds;
 use crate::model::advisory::{FeedState, Freshness};
@@ -70,10 +70,9 @@ fn status(config: &Config, max_age_days: u64, json: bool) -> anyhow::Result<Exit
         let freshness = json!({"freshness": freshness, "oldest_hours": oldest_hours});
         print_json(&json!({"age": freshness, "feeds": state}))?;
     } else if freshness == Freshness::Missing && state.sources.is_empty() {
-        println!("no advisory data: run `midwatch feeds import PATH…`");
+        print("no advisory data: run `midwatch feeds import PATH…`\n")?;
     } else {
-        println!("{}", table(&state, now));
-        println!("{}", word(freshness, max_age_days));
+        print(&format!("{}\n{}\n", table(&state, now), word(freshness, max_age_days)))?;
     }
     Ok(if freshness == Freshness::Fresh { Exit::Good } else { Exit::Bad })
 }

@@ -25,7 +25,8 @@ enum Format {
 }
 
 pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
-    let inventory = read(config, &args.target, |_| Vec::new()).await?;
+    let mut inventory = read(config, &args.target, |_| Vec::new()).await?;
+    inventory.target = args.target.clone();
     match args.format {
         Format::Json => print_json(&inventory)?,
         Format::Cyclonedx => {
@@ -46,6 +47,7 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
 }
 
 /// The inventory of whatever `target` names: a path where one exists, else an image of the daemon.
+/// Its own target is the name that an archive gives the image, else the one given.
 pub async fn read(
     config: &Config,
     target: &str,
@@ -58,9 +60,7 @@ pub async fn read(
     let name = target.to_owned();
     if path.exists() {
         let read = move || inventory::file(&path, &Limits::default(), &inspect as &Inspect<'_>);
-        let mut inventory = tokio::task::spawn_blocking(read).await??;
-        inventory.target = name;
-        return Ok(inventory);
+        return Ok(tokio::task::spawn_blocking(read).await??);
     }
     let daemon = Daemon::connect(&config.docker_host()).await?;
     let facts = daemon.inspect(target).await?.ok_or_else(|| {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Exit, print_json};
+use super::{Exit, print, print_json};
 use crate::model::pipeline::{Schema, SourceSpec};
 use crate::model::source::{Level, Violation};
 use crate::model::text::plain;
@@ -49,7 +49,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let violations = source::lint(&args.dir, &spec)?;
     match args.json {
         true => print_json(&violations)?,
-        false => print!("{}", listing(&violations)),
+        false => print(&listing(&violations))?,
     }
     let hard = violations.iter().any(|it| it.severity == Level::Hard);
     Ok(match (hard, violations.is_empty()) {

@@ -16,14 +16,16 @@ mod setup;
 mod vercmp;
 mod who_has;
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{self, Config};
+use crate::{night, plan as plan_stage, report as report_stage, store};
 
 /// The arguments every command shares.
 #[derive(Debug, Parser)]
@@ -145,10 +147,59 @@ pub fn execute(cli: Cli) -> Exit {
             runtime.shutdown_timeout(std::time::Duration::from_secs(2));
             outcome
         });
-    outcome.unwrap_or_else(|error| {
-        eprintln!("midwatch: {error:#}");
-        Exit::Failed
-    })
+    outcome.unwrap_or_else(|error| failed(&error))
+}
+
+/// Says what happened, unless it is only that nobody reads on.
+fn failed(error: &anyhow::Error) -> Exit {
+    if error.is::<Unread>() {
+        return Exit::Good;
+    }
+    eprintln!("midwatch: {}", told(error));
+    if is_usage(error) { Exit::Usage } else { Exit::Failed }
+}
+
+/// The error and its causes; a cause that the words before it hold already is not repeated.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text += &format!(": {cause}");
+        }
+    }
+    text
+}
+
+/// A mistake of the user's, in the arguments or in a file.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// The reader of stdout went away, as `head` does.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads the output")]
+struct Unread;
+
+fn is_usage(error: &anyhow::Error) -> bool {
+    let of_config = |error: &config::Error| {
+        use config::Error::{NoPipeline, Parse, Value};
+        matches!(error, NoPipeline { .. } | Parse { .. } | Value { .. })
+    };
+    let of_ledger = |error: &store::Error| matches!(error, store::Error::UnknownNight { .. });
+    let of_plan = |error: &plan_stage::Error| matches!(error, plan_stage::Error::Unknown { .. });
+    let of_report =
+        |error: &report_stage::Error| matches!(error, report_stage::Error::Address { .. });
+    let of_night = |error: &night::Error| match error {
+        night::Error::Plan(error) => of_plan(error),
+        night::Error::Report(error) => of_report(error),
+        night::Error::Store(error) => of_ledger(error),
+        _ => false,
+    };
+    error.is::<Usage>()
+        || error.downcast_ref().is_some_and(of_config)
+        || error.downcast_ref().is_some_and(of_ledger)
+        || error.downcast_ref().is_some_and(of_report)
+        || error.downcast_ref().is_some_and(of_night)
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
@@ -175,11 +226,31 @@ fn colour() -> bool {
     std::io::stdout().is_terminal() && !config::no_color()
 }
 
-/// Prints one JSON document on stdout.
-fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, value)?;
-    writeln!(out)?;
-    Ok(())
+/// Prints text on stdout, as it is. A reader that went away is no error, and the exit code tells
+/// what it would have told.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    unless_unread(written(out.write_all(text.as_bytes()).and_then(|()| out.flush())))
 }
+
+/// Prints one JSON document on stdout, as [`print`].
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let document = serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from);
+    unless_unread(written(document.and_then(|()| writeln!(out)).and_then(|()| out.flush())))
+}
+
+fn unless_unread(outcome: anyhow::Result<()>) -> anyhow::Result<()> {
+    outcome.or_else(|error| if error.is::<Unread>() { Ok(()) } else { Err(error) })
+}
+
+/// A broken pipe as [`Unread`], which ends the program quietly.
+fn written(outcome: io::Result<()>) -> anyhow::Result<()> {
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Unread.into()),
+        outcome => Ok(outcome.context("cannot write the output")?),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use serde_json::json;
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::{Exit, print_json, setup};
+use super::{Exit, print, print_json, setup};
 use crate::config::Config;
 use crate::model::plan::{Plan, short};
 use crate::model::source::{BrokenImage, Level};
@@ -27,7 +27,7 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
     let (plan, broken) = night::preview(&ctx).await?;
     match args.json {
         true => print_json(&document(&plan, &broken))?,
-        false => print!("{}", table(&plan, &broken)),
+        false => print(&table(&plan, &broken))?,
     }
     Ok(if broken.is_empty() { Exit::Good } else { Exit::Bad })
 }

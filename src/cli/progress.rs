@@ -94,18 +94,20 @@ impl View {
             live.total.set_position(done as u64);
         }
         let already = if done > 0 { format!(", {done} done before") } else { String::new() };
-        self.line(&format!("{} images planned{already}", images.len()));
+        let images = if self.total == 1 { "image" } else { "images" };
+        self.line(&format!("{} {images} planned{already}", self.total));
     }
 
     fn started(&mut self, image: &str, reason: &str) {
         let Some(live) = &self.live else {
             let width = self.width;
+            let image = plain(image);
             return self.line(&format!("        start     {image:<width$}  {reason}"));
         };
         let bar = live.all.insert_before(&live.total, ProgressBar::new_spinner());
         bar.set_style(style("  {spinner:.cyan} {prefix}  {elapsed:>4}  {wide_msg}"));
-        bar.set_prefix(format!("{image:<width$}", width = self.width));
-        bar.set_message(reason.to_owned());
+        bar.set_prefix(format!("{:<width$}", plain(image), width = self.width));
+        bar.set_message(plain(reason));
         bar.enable_steady_tick(Duration::from_millis(120));
         if let Ok(mut images) = live.images.lock() {
             images.insert(image.to_owned(), bar);
@@ -116,7 +118,7 @@ impl View {
     fn step(&self, image: &str, step: &str) {
         let Some(live) = &self.live else { return };
         if let Some(bar) = live.images.lock().ok().and_then(|images| images.get(image).cloned()) {
-            bar.set_message(step.to_owned());
+            bar.set_message(plain(step));
         }
     }
 
@@ -135,9 +137,9 @@ impl View {
         let digits = total.to_string().len();
         let outcome = self.paint(result.outcome);
         let seconds = result.took_ms as f64 / 1000.0;
-        let name = &result.name;
-        let what = sentence(result);
-        self.line(&format!(
+        let name = plain(&result.name);
+        let what = plain(&sentence(result));
+        self.coloured(&format!(
             "[{done:>digits$}/{total}] {outcome}  {name:<width$}  {seconds:>6.1} s  {what}"
         ));
     }
@@ -157,7 +159,13 @@ impl View {
         format!("\u{1b}[{code}m{word}\u{1b}[0m")
     }
 
+    /// A line of words from anywhere.
     fn line(&self, text: &str) {
+        self.coloured(&plain(text));
+    }
+
+    /// A line whose control characters are our own.
+    fn coloured(&self, text: &str) {
         match &self.live {
             Some(live) => {
                 let _ = live.all.println(text);
@@ -171,6 +179,18 @@ impl View {
             live.total.finish_and_clear();
         }
     }
+}
+
+/// Fit for a terminal and for one line: no control characters, no turned writing direction.
+pub fn plain(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\r' | '\t' => ' ',
+            c if c.is_control() || turns(c) => '\u{fffd}',
+            c => c,
+        })
+        .collect()
 }
 
 /// What an image's end says, on one line.
@@ -195,4 +215,14 @@ fn sentence(result: &ImageResult) -> String {
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn a_line_stays_a_line_and_moves_no_cursor() {
+        assert_eq!(plain("a\nb\u{1b}[2J\u{202e}é"), "a b\u{fffd}[2J\u{fffd}é");
+    }
 }

@@ -1,6 +1,6 @@
 //! `midwatch rebuild`: single images at once, ahead of a running night.
 
-use super::{Exit, run};
+use super::{Exit, Usage, run};
 use crate::config::Config;
 use crate::night::{Start, When};
 
@@ -20,6 +20,16 @@ pub struct Args {
 }
 
 pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
-    let start = Start::OnDemand { images: args.images, with_dependants: args.with_dependants };
-    run::watched(config, &args.pipeline, start, When::Never, args.json).await
+    let images = args.images.clone();
+    let start = Start::OnDemand { images, with_dependants: args.with_dependants };
+    let ended = run::watched(config, &args.pipeline, start, When::Never, args.json).await;
+    // The night that could not be planned is recorded; what it says names the image.
+    ended.map_err(|error| match unknown(&error.to_string(), &args.images) {
+        true => Usage(error.to_string()).into(),
+        false => error,
+    })
+}
+
+fn unknown(said: &str, images: &[String]) -> bool {
+    images.iter().any(|name| said.contains(&format!("no image {name} in the repository")))
 }

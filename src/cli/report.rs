@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use super::{Exit, print_json, run, setup};
+use super::{Exit, print, print_json, run, setup};
 use crate::config::Config;
 use crate::model::night::NightReport;
 use crate::model::report::Audience;
@@ -33,11 +33,7 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
     let pipeline = config.pipeline(&args.pipeline)?;
     let (store, blobs) = setup::ledger(config).await?;
     let night = match &args.night {
-        Some(id) => {
-            store.night(id).await?.filter(|night| night.pipeline == pipeline.name).with_context(
-                || format!("no night {id} of {}; see `midwatch history`", pipeline.name),
-            )?
-        }
+        Some(id) => setup::night_of(&store, &pipeline.name, id).await?,
         None => store
             .latest_night(&pipeline.name)
             .await?
@@ -56,7 +52,7 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
         std::fs::write(path, page).with_context(|| format!("cannot write {}", path.display()))?;
         eprintln!("written to {}", path.display());
     } else if args.to.is_none() {
-        println!("{}", report::terminal(&assembled, run::width(), super::colour()));
+        print(&format!("{}\n", report::terminal(&assembled, run::width(), super::colour())))?;
     }
     if args.to.is_some() {
         let now = config.clock.now();

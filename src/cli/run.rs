@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::{Exit, print_json, progress, setup};
+use super::{Exit, print, print_json, progress, setup};
 use crate::config::Config;
 use crate::model::night::{NightReport, Outcome};
 use crate::night::{self, Start, When};
@@ -81,7 +81,9 @@ pub async fn watched(
     };
     match json {
         true => print_json(&report)?,
-        false => println!("{}", report::night_table(&report, width(), super::colour())),
+        false => {
+            print(&format!("{}\n", report::night_table(&report, width(), super::colour())))?;
+        }
     }
     Ok(exit_of(&report))
 }

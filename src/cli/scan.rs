@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::ValueEnum;
 
-use super::{Exit, inventory, print_json, run, setup};
+use super::{Exit, inventory, print, print_json, run, setup};
 use crate::config::Config;
 use crate::feeds;
 use crate::judge::{self, JudgeInput};
@@ -79,13 +79,18 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
         .iter()
         .map(|gap| format!("{} {}: {}", gap.kind, gap.path, gap.reason))
         .collect();
+    let mut unjudged = Vec::new();
     match &index {
         Some(index) => {
             let matches = matching::vulnerabilities(&inventory, index.as_ref());
             found.extend(matches.findings);
+            unjudged.extend(matches.unassessed.iter().filter(|it| is_whole(it)).cloned());
             unassessed.extend(matches.unassessed);
         }
-        None => unassessed.push("no advisory data: run `midwatch feeds import PATH…`".into()),
+        None => unassessed.push(NO_DATA.into()),
+    }
+    if state.sources.is_empty() {
+        unjudged.insert(0, NO_DATA.into());
     }
     let findings = decided(config, &args, &inventory, found, &unassessed, &state)?;
     let scan = Scan {
@@ -100,11 +105,36 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
         Format::Sarif => print_json(&output::sarif(&scan))?,
         Format::Table => {
             let colour = super::colour();
-            println!("{}", output::table(&scan, run::width() as u16, colour));
+            print(&format!("{}\n", output::table(&scan, run::width() as u16, colour)))?;
         }
     }
-    let over = |bar: Severity| findings.iter().any(|it| it.counts() && it.severity >= bar);
-    Ok(if args.fail_on.is_some_and(|bar| over(bar.into())) { Exit::Bad } else { Exit::Good })
+    Ok(args.fail_on.map_or(Exit::Good, |bar| judged(&findings, bar.into(), &unjudged)))
+}
+
+const NO_DATA: &str = "no advisory data: run `midwatch feeds import PATH…`";
+
+/// Whether a line tells of a whole ecosystem, and not of single packages with odd versions.
+fn is_whole(unassessed: &str) -> bool {
+    !unassessed.contains(": version not understood (")
+}
+
+/// Bad where a finding reaches the bar, or where nobody can tell whether one does.
+fn judged(findings: &[Finding], bar: Severity, unjudged: &[String]) -> Exit {
+    if findings.iter().any(|it| it.counts() && it.severity >= bar) {
+        return Exit::Bad;
+    }
+    if unjudged.is_empty() {
+        return Exit::Good;
+    }
+    eprintln!("the bar cannot be judged: {}", unjudged.join("; "));
+    Exit::Bad
+}
+
+/// A reference without tag and digest; a registry's port is no tag.
+fn repository(reference: &str) -> &str {
+    let name = reference.split('@').next().unwrap_or(reference);
+    let last = name.rfind('/').map_or(0, |at| at + 1);
+    name[last..].find(':').map_or(name, |at| &name[..last + at])
 }
 
 /// Statuses decided by the given VEX documents, worst first.
@@ -120,11 +150,13 @@ fn decided(
     let policy = Policy::default();
     let now = config.clock.now();
     let (freshness, _) = feeds::freshness(state, policy.feed_age_days(), now);
-    let name = args.target.split(['@', ':']).next().unwrap_or(&args.target);
+    // An archive has the name it was saved under, and the one that the user gives it.
+    let mut names = vec![inventory.target.clone(), args.target.clone()];
+    names.dedup();
     let verdict = judge::judge(JudgeInput {
-        image: name,
+        image: repository(&names[0]),
         folder: "",
-        tags: std::slice::from_ref(&args.target),
+        tags: &names,
         digest: &inventory.digest,
         findings,
         inventory,
@@ -155,4 +187,34 @@ fn statements(files: &[PathBuf]) -> anyhow::Result<Vec<Statement>> {
         statements.extend(good);
     }
     Ok(statements)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_no_tag() {
+        for (reference, name) in [
+            ("localhost:5000/x:1", "localhost:5000/x"),
+            ("localhost:5000/x", "localhost:5000/x"),
+            ("a/b:1.0@sha256:00", "a/b"),
+            ("x:1", "x"),
+            ("./image.tar", "./image.tar"),
+        ] {
+            assert_eq!(repository(reference), name);
+        }
+    }
+
+    #[test]
+    fn a_scan_without_advisories_passes_no_bar() {
+        let low = Finding { severity: Severity::Low, ..Finding::default() };
+        let gap = ["2 packages of Alpine:v3.19: no feed covers it".to_owned()];
+        let high = Severity::High;
+        assert_eq!(judged(std::slice::from_ref(&low), high, &[]), Exit::Good);
+        assert_eq!(judged(std::slice::from_ref(&low), high, &gap), Exit::Bad);
+        assert_eq!(judged(&[low], Severity::Low, &[]), Exit::Bad);
+        assert!(is_whole(&gap[0]));
+        assert!(!is_whole("1 package of PyPI: version not understood (a \"\")"));
+    }
 }

@@ -9,10 +9,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
+use super::Usage;
 use crate::build::{self, Login};
 use crate::config::{self, Config};
 use crate::feeds::Index;
 use crate::model::event::Event;
+use crate::model::night::Night;
 use crate::model::pipeline::Pipeline;
 use crate::night::{Context, Mailing};
 use crate::report::transport::{Options, Transport};
@@ -59,6 +61,32 @@ pub async fn night(
         cancel,
         pipeline,
     })
+}
+
+/// The night of a pipeline whose id is `prefix` or alone begins with it.
+pub async fn night_of(store: &Store, pipeline: &str, prefix: &str) -> anyhow::Result<Night> {
+    if let Some(night) = store.night(prefix).await?.filter(|night| night.pipeline == pipeline) {
+        return Ok(night);
+    }
+    let nights = store.history(pipeline, 10_000).await?;
+    only(nights, pipeline, prefix).map_err(anyhow::Error::from)
+}
+
+fn only(nights: Vec<Night>, pipeline: &str, prefix: &str) -> Result<Night, Usage> {
+    let begins = |night: &Night| !prefix.is_empty() && night.id.starts_with(prefix);
+    let mut found: Vec<Night> = nights.into_iter().filter(begins).collect();
+    match (found.pop(), found.last()) {
+        (Some(night), None) => Ok(night),
+        (Some(last), Some(other)) => Err(Usage(format!(
+            "{} nights of {pipeline} begin with {prefix}, {} and {} among them; give more of the id",
+            found.len() + 1,
+            last.id,
+            other.id
+        ))),
+        (None, _) => Err(Usage(format!(
+            "no night {prefix} of {pipeline}; `midwatch history {pipeline}` lists them"
+        ))),
+    }
 }
 
 /// The advisory data, where any was imported.
@@ -120,6 +148,40 @@ fn logins(config: &Config) -> BTreeMap<String, Login> {
         Err(error) => {
             tracing::warn!(path = %path.display(), %error, "no registry credentials");
             BTreeMap::new()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::night::NightKind;
+    use crate::store::NewNight;
+
+    #[tokio::test]
+    async fn a_night_goes_by_the_beginning_of_its_id() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = Store::sqlite_url(&folder.path().join("ledger.db"));
+        let store = Store::open(&url).await.unwrap();
+        for (id, pipeline) in [("20261122T0-a", "p"), ("20261122T0-ab", "p"), ("20261123", "q")] {
+            let night = NewNight {
+                id: id.into(),
+                pipeline: pipeline.into(),
+                kind: NightKind::Manual,
+                started: chrono::DateTime::UNIX_EPOCH,
+                epoch: String::new(),
+                requested: Vec::new(),
+                with_dependants: false,
+                requested_by: None,
+            };
+            store.open_night(&night).await.unwrap();
+        }
+        let id = async |prefix: &str| night_of(&store, "p", prefix).await.map(|night| night.id);
+        assert_eq!(id("20261122T0-a").await.unwrap(), "20261122T0-a");
+        assert_eq!(id("20261122T0-ab").await.unwrap(), "20261122T0-ab");
+        for (prefix, said) in [("2026", "2 nights"), ("20261123", "no night"), ("", "no night")] {
+            let error = id(prefix).await.unwrap_err();
+            assert!(error.is::<Usage>() && error.to_string().starts_with(said), "{error}");
         }
     }
 }

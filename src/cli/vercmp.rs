@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::io::{BufRead, Write};
 
-use super::Exit;
+use super::{Exit, Usage, written};
 use crate::scan::version::Scheme;
 
 #[derive(Debug, clap::Args)]
@@ -13,7 +13,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<Exit> {
-    let scheme = Scheme::of(&args.ecosystem)?;
+    let scheme = Scheme::of(&args.ecosystem).map_err(|error| Usage(error.to_string()))?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut exit = Exit::Good;
     for line in std::io::stdin().lock().lines() {
@@ -31,8 +31,8 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         if sign == "?" {
             exit = Exit::Bad;
         }
-        writeln!(out, "{sign}")?;
+        written(writeln!(out, "{sign}"))?;
     }
-    out.flush()?;
+    written(out.flush())?;
     Ok(exit)
 }

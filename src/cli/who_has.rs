@@ -2,7 +2,7 @@
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 
-use super::{Exit, print_json, setup};
+use super::{Exit, print, print_json, setup};
 use crate::config::Config;
 
 #[derive(Debug, clap::Args)]
@@ -40,8 +40,8 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
         ]);
     }
     match holders.is_empty() {
-        true => println!("nobody has {}", args.package),
-        false => println!("{table}"),
+        true => print(&format!("nobody has {}\n", args.package))?,
+        false => print(&format!("{table}\n"))?,
     }
     Ok(Exit::Good)
 }

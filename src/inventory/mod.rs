@@ -117,7 +117,11 @@ pub fn file(path: &Path, limits: &Limits, inspect: &Inspect<'_>) -> Result<Inven
     let blob = Blob::of(&start[..n]);
     let plain = archive::decode(blob, file, limits).map_err(fail)?;
     let source = archive::read(&what, plain, limits, inspect, None);
-    Ok(Inventory { target: what.clone(), ..source?.collect() })
+    let mut inventory = source?.collect();
+    if inventory.target.is_empty() {
+        inventory.target = what;
+    }
+    Ok(inventory)
 }
 
 /// Reads a root folder as one layer without a digest, never following a link out of it.

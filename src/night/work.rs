@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use super::prepare::{Prepared, referenced};
 use super::{Context, Error, Event, lock, on_demand_lane};
@@ -43,6 +43,8 @@ pub(super) struct Work<'a> {
     scans: Semaphore,
     /// Layers that an image of this night was read from before.
     known: Arc<Known>,
+    /// Aliases of what this night's builds stand on, by image id.
+    pins: Mutex<BTreeMap<String, String>>,
 }
 
 /// Why an image has no verdict: data, not an error of midwatch.
@@ -69,7 +71,7 @@ struct Judged {
 impl<'a> Work<'a> {
     pub fn new(ctx: &'a Context, night: &'a Night, prepared: &'a Prepared, jobs: usize) -> Self {
         let (builds, scans) = (Semaphore::new(jobs), Semaphore::new(jobs));
-        Self { ctx, night, prepared, builds, scans, known: Arc::default() }
+        Self { ctx, night, prepared, builds, scans, known: Arc::default(), pins: Mutex::default() }
     }
 
     /// Builds, scans, judges and records one image; `parents` are the ids it stands on.
@@ -340,7 +342,7 @@ impl<'a> Work<'a> {
             let Some(id) = id else {
                 return Ok(Step::Failed(self.no_base(&base.target)));
             };
-            let alias = match self.prepared.daemon.pin(&id, &self.ctx.pin_owner()).await {
+            let alias = match self.pin(&id).await {
                 Ok(alias) => alias,
                 Err(error) => {
                     return Ok(Step::Failed(Failure::new("base", &error.to_string())));
@@ -370,6 +372,17 @@ impl<'a> Work<'a> {
                 log_bytes: spec.log_limit.0 as usize,
             },
         }))
+    }
+
+    /// The alias of a base: many images stand on one, and the daemon is asked once.
+    async fn pin(&self, id: &str) -> Result<String, build::Error> {
+        let mut pins = self.pins.lock().await;
+        if let Some(alias) = pins.get(id) {
+            return Ok(alias.clone());
+        }
+        let alias = self.prepared.daemon.pin(id, &self.ctx.pin_owner()).await?;
+        pins.insert(id.to_owned(), alias.clone());
+        Ok(alias)
     }
 
     fn no_base(&self, target: &BaseTarget) -> Failure {
@@ -528,7 +541,7 @@ impl<'a> Work<'a> {
     fn sbom(&self, planned: &Planned, inventory: &Inventory) -> Result<String, Error> {
         let version = planned.tags.first().and_then(|tag| tag.rsplit_once(':'));
         let meta = SbomMeta {
-            name: planned.name.clone(),
+            name: planned.tags.first().unwrap_or(&planned.name).clone(),
             version: version.map(|(_, version)| version.to_owned()).unwrap_or_default(),
             timestamp: self.night.started,
             serial: serial(&self.night.id, &planned.name),

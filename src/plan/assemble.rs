@@ -103,6 +103,9 @@ impl<'a> Assembly<'a> {
             Target::Invalid { text, error } => {
                 Outside { reference: text.clone(), digest: None, error: Some(error.clone()) }
             }
+            Target::Outside { key, candidates, hint } if candidates.is_empty() => {
+                Outside { reference: self.unmet(key), digest: None, error: hint.clone() }
+            }
             Target::Outside { key, hint, .. } => self.found(key, hint.as_deref()),
         };
         let reference = outside.reference.clone();
@@ -111,6 +114,14 @@ impl<'a> Assembly<'a> {
             *known = outside;
         }
         BaseTarget::Outside(reference)
+    }
+
+    /// The name of a base that nothing may stand in for, not even what bears this name outside.
+    fn unmet(&self, key: &str) -> String {
+        match self.input.outside.values().any(|found| found.reference == key) {
+            true => format!("{key} of this repository"),
+            false => key.to_owned(),
+        }
     }
 
     fn found(&self, key: &str, hint: Option<&str>) -> Outside {

@@ -54,6 +54,7 @@ pub(super) enum Target {
     /// An image of the world.
     Outside {
         key: String,
+        /// None where the reference means this repository, which has no such image.
         candidates: Vec<String>,
         /// What to tell where nothing answers.
         hint: Option<String>,
@@ -295,22 +296,39 @@ impl Reader<'_> {
         let foreign = reference.digest.is_some() || (!own && reference.domain == Some("docker.io"));
         let name = if foreign { None } else { self.repository.named(path) };
         let itself = name.as_deref() == Some(&self.image.name);
+        let named = reference.domain.is_some() && (relative.is_some() || !own);
+        let elsewhere = named || (itself && relative.is_some() && self.has_other_registry());
         let tagged = name.map(|name| self.tagged(&name, reference.tag_or_latest()));
         match tagged {
             Some(Ok(target)) if !itself || self.is_circle(own, path, relative) => target,
-            Some(Ok(_)) => self.namesake(joined, relative),
-            Some(Err(hint)) => self.outside(joined, relative, Some(hint)),
+            Some(_) if itself && elsewhere => self.namesake(joined, relative),
+            Some(Err(hint)) if elsewhere => self.outside(joined, relative, Some(hint)),
+            Some(Err(hint)) => refused(joined, hint),
+            Some(Ok(_)) => refused(joined, self.own_base()),
             None => self.outside(joined, relative, None),
         }
+    }
+
+    /// Whether the Dockerfile gives `BASE_REGISTRY` a value that is not the pipeline's registry.
+    fn has_other_registry(&self) -> bool {
+        let default = self.scope.registry.trim_end_matches('/');
+        !default.is_empty() && default != self.repository.registry
+    }
+
+    fn own_base(&self) -> String {
+        let name = &self.image.name;
+        format!(
+            "image {name} cannot be its own base; where an outside image is meant, write its \
+             registry, as in docker.io/library/NAME"
+        )
     }
 
     /// Whether a reference to the image itself can mean nothing else: it stands below the pipeline's
     /// registry, and the Dockerfile names no other one.
     fn is_circle(&self, own: bool, path: &str, relative: Option<&str>) -> bool {
-        let (name, registry) = (self.image.name.as_str(), self.repository.registry);
+        let name = self.image.name.as_str();
         let exact = path == name || below(path, self.repository.registry_path()) == Some(name);
-        let default = self.scope.registry.trim_end_matches('/');
-        own && exact && (relative.is_none() || default.is_empty() || default == registry)
+        own && exact && (relative.is_none() || !self.has_other_registry())
     }
 
     fn declares(&self, tag: &str) -> bool {
@@ -373,6 +391,11 @@ impl Reader<'_> {
         candidates.retain(|text| Reference::parse(text).is_some() && seen.insert(text.clone()));
         candidates
     }
+}
+
+/// Names this repository, which has no such image; nobody else may supply it.
+fn refused(joined: &str, why: String) -> Target {
+    Target::Outside { key: joined.into(), candidates: Vec::new(), hint: Some(why) }
 }
 
 fn invalid(text: &str, error: &str) -> Target {

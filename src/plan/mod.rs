@@ -142,8 +142,9 @@ pub struct PlanInput<'a> {
     pub platform: Option<&'a str>,
 }
 
-/// The outside references that `images` need, sorted by key; those that are no valid references are
-/// left out here and become errors of their images in [`plan`]. `platform` is the daemon's own.
+/// The outside references that `images` need, sorted by key; those that are no valid references, or
+/// that name an image of this repository by a tag it does not have, are left out here and become
+/// errors of their images in [`plan`]. `platform` is the daemon's own.
 ///
 /// # Errors
 /// [`Error::Duplicate`].
@@ -156,7 +157,9 @@ pub fn outside(
     let mut wishes: BTreeMap<String, (Vec<String>, BTreeSet<String>)> = BTreeMap::new();
     for image in images {
         for used in base::bases(&repository, image, &|_| Vec::new()).uses {
-            if let Target::Outside { key, candidates, .. } = used.target {
+            if let Target::Outside { key, candidates, .. } = used.target
+                && !candidates.is_empty()
+            {
                 let (known, wanted_by) = wishes.entry(key).or_default();
                 for candidate in candidates {
                     if !known.contains(&candidate) {

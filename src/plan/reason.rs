@@ -27,6 +27,10 @@ pub(super) fn reason(case: Case<'_>) -> (Reason, bool) {
     let Some(last) = case.last else {
         return (Reason::FirstBuild, false);
     };
+    // Tried before, but nothing ever came out: there is nothing to compare with.
+    if !last.succeeded && last.key.is_empty() {
+        return (Reason::FirstBuild, false);
+    }
     if let Some(reason) = moved(&last.parts, case.parts) {
         return (reason, false);
     }

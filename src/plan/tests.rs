@@ -250,10 +250,32 @@ fn a_tag_the_image_does_not_have_is_said() {
     let plan = bench.with_daemon(&[("debian:12", "sha256:1")]).plan();
     assert!(find(&plan, "app").after.is_empty());
     let error = plan.outside.iter().find_map(|outside| outside.error.as_deref()).unwrap();
-    assert_eq!(
-        error,
-        "no such image; image os/base of this repository has tags 1.0, latest; not 9"
-    );
+    assert_eq!(error, "image os/base of this repository has tags 1.0, latest; not 9");
+    for from in ["os/base:9", "reg.example.org/hard/os/base:9", "ironbank/os/base:9"] {
+        let images = vec![usual("os/base", "debian:12"), literal("app", &format!("FROM {from}\n"))];
+        let wishes = outside(&images, "reg.example.org/hard", None).unwrap();
+        assert!(wishes.iter().all(|wish| wish.wanted_by == ["os/base"]), "{from}");
+        let mut bench = Bench::of(images);
+        // Not even where somebody has put such an image on the daemon.
+        let planted =
+            ResolvedBase { reference: from.into(), digest: Some("sha256:bad".into()), error: None };
+        bench.outside.insert(from.into(), planted);
+        let plan = bench.plan();
+        let BaseTarget::Outside(target) = &find(&plan, "app").bases[0].target else { panic!() };
+        let base = plan.outside.iter().find(|base| base.reference == *target).unwrap();
+        assert!(base.digest.is_none() && base.error.is_some(), "{from}");
+    }
+}
+
+#[test]
+fn another_registry_in_so_many_words_is_outside() {
+    let images =
+        |from: &str| vec![usual("os/base", "debian:12"), literal("app", &format!("FROM {from}\n"))];
+    for from in ["docker.io/os/base:9", "quay.io/os/base:9"] {
+        let wishes = outside(&images(from), "reg.example.org/hard", None).unwrap();
+        let wish = wishes.iter().find(|wish| wish.key == from).unwrap();
+        assert_eq!(wish.candidates, [from]);
+    }
 }
 
 #[test]
@@ -375,7 +397,12 @@ fn a_declared_image_is_a_resource() {
 #[test]
 fn an_image_hardened_from_its_namesake() {
     let literal_self = Bench::of(vec![image("debian", "", "FROM debian:1.0\n")]);
-    assert_eq!(literal_self.plan().outside[0].reference, "debian:1.0");
+    let base = literal_self.plan().outside.remove(0);
+    assert_eq!((base.reference.as_str(), base.digest), ("debian:1.0", None));
+    assert!(base.error.unwrap().starts_with("image debian cannot be its own base"));
+    assert!(outside(&literal_self.images, "reg.example.org/hard", None).unwrap().is_empty());
+    let named = [literal("debian", "FROM docker.io/debian:1.0\n")];
+    assert_eq!(outside(&named, "reg.example.org/hard", None).unwrap().len(), 1);
     let joined = Bench::of(vec![usual("debian", "debian:1.0")]);
     let wishes = outside(&joined.images, &joined.build.registry, None).unwrap();
     assert_eq!(wishes[0].candidates, ["docker.io/debian:1.0", "debian:1.0"]);
@@ -533,6 +560,11 @@ fn every_reason_of_a_rebuild() {
         };
         assert!(of("os/base", &other_name).starts_with("base moved: docker.io/debian:12 "));
     }
+    let never = second(Always, "app", |b| {
+        let last = b.last.get_mut("app").unwrap();
+        (last.succeeded, last.key, last.parts) = (false, String::new(), Default::default());
+    });
+    assert_eq!(never, ("first build".into(), false));
     let same = second(Always, "app", |_| {});
     assert_eq!(same, ("forced by schedule".into(), false));
 }

@@ -55,7 +55,11 @@ const CREDENTIAL_WORDS: &[&str] = &[
 /// Every image check on one inventory; findings of kind `check`, worst first.
 pub fn checks(inventory: &Inventory) -> Vec<Finding> {
     let mut found = Vec::new();
-    configuration(inventory, &mut found);
+    // A root folder is one layer without a digest, and has no configuration to check.
+    let is_image = inventory.layers.iter().all(|layer| !layer.digest.is_empty());
+    if is_image {
+        configuration(inventory, &mut found);
+    }
     history(&inventory.config.history, &mut found);
     setuid(&inventory.files.setuid, &mut found);
     files(inventory, &mut found);
@@ -360,7 +364,7 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::inventory::FileFacts;
+    use crate::model::inventory::{FileFacts, Layer};
 
     fn file(path: &str, mode: u32) -> FileRef {
         FileRef { path: path.into(), mode, layer: "sha256:1".into() }
@@ -413,6 +417,16 @@ mod tests {
             inventory.config.user = user.into();
             assert!(!ids(&inventory).contains(&"check.cis-4.1".to_owned()), "{user:?}");
         }
+    }
+
+    #[test]
+    fn a_root_folder_has_no_configuration_to_check() {
+        let mut inventory = plain_base();
+        inventory.config = ImageConfig::default();
+        inventory.layers = vec![Layer { digest: "sha256:1".into(), ..Layer::default() }];
+        assert!(ids(&inventory).contains(&"check.cis-4.1".to_owned()));
+        inventory.layers[0].digest.clear();
+        assert_eq!(ids(&inventory), ["check.cis-4.8-base", "check.package-manager", "check.shell"]);
     }
 
     #[test]

@@ -461,8 +461,14 @@ fn tiny_tar() -> Vec<u8> {
         tar.append_path_with_name(real, library.trim_start_matches('/')).unwrap();
     }
     let release = "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"Debian GNU/Linux 12 (tiny)\"\n";
-    for (path, content) in [("etc/os-release", release), ("etc/passwd", "root:x:0:0::/:/bin/sh\n")]
-    {
+    let status =
+        "Package: dash\nStatus: install ok installed\nArchitecture: amd64\nVersion: 0.5.12-2\n";
+    let files = [
+        ("etc/os-release", release),
+        ("etc/passwd", "root:x:0:0::/:/bin/sh\n"),
+        ("var/lib/dpkg/status", status),
+    ];
+    for (path, content) in files {
         let mut header = tar::Header::new_gnu();
         header.set_size(content.len() as u64);
         header.set_mode(0o644);

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, TableComponent, presets};
 
 use super::{Scan, plain};
-use crate::model::finding::{Counts, Finding, Kind, Severity};
+use crate::model::finding::{Counts, Finding, Severity};
 
 /// A table at most `width` columns wide; `colour` allows ANSI colours.
 pub fn table(scan: &Scan<'_>, width: u16, colour: bool) -> String {
@@ -53,7 +53,7 @@ fn findings(open: &[&Finding], width: u16, colour: bool) -> String {
         table.add_row(vec![
             severity(finding, colour),
             Cell::new(plain(finding.cve())),
-            Cell::new(package.map_or(kind(finding.kind).to_owned(), |p| plain(&p.name))),
+            Cell::new(package.map_or(String::new(), |p| plain(&p.name))),
             Cell::new(package.map_or(String::new(), |p| plain(&p.version))),
             Cell::new(finding.fixed.as_deref().map_or(String::new(), plain)),
             Cell::new(short(finding.layer.as_deref().unwrap_or_default())),
@@ -69,9 +69,7 @@ fn statements(suppressed: &[&Finding], width: u16, colour: bool) -> String {
         let package = finding.package.as_ref();
         table.add_row(vec![
             plain(finding.cve()),
-            package.map_or(kind(finding.kind).to_owned(), |p| {
-                plain(&format!("{} {}", p.name, p.version))
-            }),
+            package.map_or(String::new(), |p| plain(&format!("{} {}", p.name, p.version))),
             finding.status.as_str().to_owned(),
             plain(finding.note.as_deref().unwrap_or_default()),
             plain(finding.statement.as_deref().unwrap_or_default()),
@@ -123,23 +121,20 @@ fn summary(counts: &Counts) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
-fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Vulnerability => "",
-        other => other.as_str(),
-    }
-}
-
 fn short(digest: &str) -> String {
     plain(digest.rsplit(':').next().unwrap_or_default()).chars().take(8).collect()
 }
 
-/// The title without the package and version that stand in columns of their own.
+/// The title without the package and version that stand in columns of their own; what to do where
+/// the advisory says no more than these.
 fn what(finding: &Finding) -> &str {
     let Some(package) = &finding.package else { return &finding.title };
     let named = format!("{} {}", package.name, package.version);
     let rest = finding.title.strip_prefix(&named).unwrap_or(&finding.title);
-    rest.trim_start_matches([':', ' '])
+    match rest.trim_start_matches([':', ' ']) {
+        "" => &finding.remedy,
+        rest => rest,
+    }
 }
 
 fn cut(title: &str) -> String {

@@ -87,6 +87,26 @@ fn the_table_puts_the_worst_first_and_the_suppressed_below_with_their_reason() {
 }
 
 #[test]
+fn the_table_repeats_nothing_and_leaves_nothing_empty() {
+    let feeds = FeedState::default();
+    let shown = |title: &str| {
+        let mut finding = findings().remove(1);
+        (finding.title, finding.remedy) = (title.into(), "upgrade django to 2.2.8".into());
+        let mut check = findings().remove(0);
+        check.title = "has no health check".into();
+        let findings = [finding, check];
+        let scan =
+            Scan { target: "x", digest: "", feeds: &feeds, findings: &findings, unassessed: &[] };
+        table(&scan, 160, false)
+    };
+    assert!(shown("django 2.2").contains("upgrade django to 2.2.8"));
+    let summary = shown("django 2.2: account takeover");
+    assert!(summary.contains("account takeover") && !summary.contains("django 2.2:"), "{summary}");
+    let row = summary.lines().find(|line| line.contains("check.cis-4.6")).unwrap();
+    assert_eq!(row.matches("check").count(), 2, "its id and its title: {row}");
+}
+
+#[test]
 fn the_table_keeps_to_its_width_and_colours_only_when_asked() {
     let text = with(|scan| table(scan, 100, false));
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");

@@ -75,6 +75,7 @@ contract! {
     standing::an_unjudged_image_keeps_its_findings,
     standing::last_builds_remember_the_last_success,
     standing::who_has_answers_for_now_and_for_then,
+    standing::python_names_count_in_any_spelling,
     standing::overlapping_nights_each_keep_their_own_truth,
     standing::a_diff_tells_new_fixed_and_moved,
     standing::hostile_texts_are_kept_as_far_as_they_can_be,

@@ -3,6 +3,7 @@
 use super::Ledger;
 use super::fixture::*;
 use crate::model::finding::Status;
+use crate::model::inventory::Package;
 use crate::model::night::{NightKind, Outcome};
 use crate::store::{Holder, OutcomeMove};
 
@@ -160,6 +161,35 @@ pub async fn who_has_answers_for_now_and_for_then(ledger: &Ledger) {
         "unchanged: one interval each"
     );
     assert!(store.who_has("zlib", None, Some("n9")).await.is_err());
+}
+
+pub async fn python_names_count_in_any_spelling(ledger: &Ledger) {
+    let store = &ledger.store;
+    begin(store, "n1", 0, &["a"]).await;
+    let python = |name: &str, purl: &str| Package {
+        ecosystem: "PyPI".into(),
+        purl: purl.into(),
+        source: None,
+        ..package(name, "4.2", "")
+    };
+    let packages = [
+        python("django", "pkg:pypi/django@4.2"),
+        python("zope-interface", "pkg:pypi/zope-interface@4.2"),
+        package("zope-interface", "1", "zope"),
+    ];
+    let clean = verdict(Vec::new());
+    store.finish_image("n1", &judged("a", 0, &clean, &inventory(&packages))).await.unwrap();
+    store.close_night("n1", at(1), &[]).await.unwrap();
+    for asked in ["Django", "django", "pkg:pypi/Django", "pkg:PyPI/DJANGO@4.2"] {
+        for night in [None, Some("n1")] {
+            let held = store.who_has(asked, None, night).await.unwrap();
+            assert_eq!(held, [holder("a", 0, "django", "4.2", "n1")], "{asked}");
+        }
+    }
+    let only = store.who_has("Zope_.Interface", Some("4.2"), None).await.unwrap();
+    assert_eq!(only, [holder("a", 0, "zope-interface", "4.2", "n1")]);
+    assert_eq!(store.who_has("zope-interface", None, None).await.unwrap().len(), 2);
+    assert!(store.who_has("Zope", None, None).await.unwrap().is_empty());
 }
 
 pub async fn overlapping_nights_each_keep_their_own_truth(ledger: &Ledger) {

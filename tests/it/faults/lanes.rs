@@ -19,7 +19,7 @@ fn a_rebuild_overtakes_the_night_and_a_second_night_is_refused() {
     assert_eq!(image(&rebuilt, "test/c")["outcome"], "released");
     assert!(!night.ended() && sleeping("61.381"), "the night goes on beside it");
 
-    let unknown = world.midwatch(&["rebuild", "p", "test/nothing"]).exits(1);
+    let unknown = world.midwatch(&["rebuild", "p", "test/nothing"]).exits(64);
     assert!(unknown.stderr.contains("test/nothing"), "{}", unknown.stderr);
 
     // The night's own build of what was rebuilt meanwhile still takes place.

@@ -27,6 +27,6 @@ fn a_build_ends_at_its_time_limit() {
 fn a_limit_without_unit_is_refused_with_an_example() {
     let Some(world) = sleepers(&["a"]) else { return };
     world.pipeline("time-limit = \"60\"\n");
-    let done = world.midwatch(&["run", "p"]).exits(1);
+    let done = world.midwatch(&["run", "p"]).exits(64);
     assert!(done.stderr.contains("time-limit") && done.stderr.contains("60m"), "{}", done.stderr);
 }
