@@ -9,7 +9,9 @@ mod template;
 mod terminal;
 #[cfg(test)]
 mod tests;
+mod verdict;
 mod view;
+mod words;
 
 /// A realistic report for tests.
 #[cfg(test)]
@@ -27,7 +29,7 @@ use crate::model::report::Report;
 pub use assemble::{AssembleInput, ImageFindings, assemble};
 pub use message::{Envelope, message, message_id, notice};
 pub use terminal::{night_table, terminal};
-pub use view::{Verdict, quiet, verdict};
+pub use verdict::{Verdict, quiet, verdict};
 
 /// What can go wrong between a report and its delivery.
 #[derive(Debug, thiserror::Error)]
@@ -134,8 +136,8 @@ pub fn render(report: &Report, meta: &RenderMeta) -> Result<Rendered, Error> {
         html,
         csv: sheet.bytes,
         date: view.date.clone(),
-        severity_highest: view::severity_highest(report),
-        verdict: view::verdict(report),
+        severity_highest: verdict::severity_highest(report),
+        verdict: verdict(report),
     })
 }
 

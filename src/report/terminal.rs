@@ -7,7 +7,8 @@ use comfy_table::{
 use super::action::{self, Action};
 use super::clean::{clip, wrap};
 use super::template::grouped;
-use super::view::{self, Verdict};
+use super::verdict::{self, Verdict};
+use super::{view, words};
 use crate::model::advisory::Freshness;
 use crate::model::finding::{Counts, Severity};
 use crate::model::night::{ImageResult, Night, NightReport, Outcome};
@@ -51,7 +52,7 @@ pub fn terminal(report: &Report, width: usize, colour: bool) -> String {
     out.push_str(&format!("\n{}\n", images_table(&images, width, colour)));
     out.push_str(&reasons(&images, width));
     section(&mut out, "Needs you", &action::actions(report), width, |action| sentence(action));
-    if !report.baseline && !view::stopped(report) {
+    if !report.baseline && !verdict::stopped(report) {
         section(&mut out, "New since the last night", &report.new, width, |c| {
             changed(c, "fixed in")
         });
@@ -62,7 +63,7 @@ pub fn terminal(report: &Report, width: usize, colour: bool) -> String {
 }
 
 fn headline(report: &Report) -> String {
-    let word = match view::verdict(report) {
+    let word = match verdict::verdict(report) {
         Verdict::Pass => "PASS",
         Verdict::Held => "HELD",
         Verdict::Fail => "FAIL",
@@ -75,13 +76,13 @@ fn headline(report: &Report) -> String {
         line.push_str(&format!(" · score {score:.1}"));
     }
     if let Some(delta) = report.score_delta {
-        line.push_str(&format!(" ({})", view::signed(delta)));
+        line.push_str(&format!(" ({})", words::signed(delta)));
     }
-    if report.baseline && !view::stopped(report) {
+    if report.baseline && !verdict::stopped(report) {
         line.push_str(" · first night: baseline");
     }
     if let Some(error) = &night.error {
-        let nothing = if view::stopped(report) { "; nothing was built or judged" } else { "" };
+        let nothing = if verdict::stopped(report) { "; nothing was built or judged" } else { "" };
         line.push_str(&format!("\n{}{nothing}", clip(error, 1000)));
     }
     if report.policy.is_empty() {
@@ -111,13 +112,13 @@ fn facts(report: &Report) -> String {
     let age = match (feeds.freshness, feeds.oldest_hours) {
         (Freshness::Missing, _) => "advisory data MISSING: nothing was matched".to_owned(),
         (state, Some(hours)) => {
-            format!("advisory data {}, oldest source {hours} h", view::freshness(state))
+            format!("advisory data {}, oldest source {hours} h", words::freshness(state))
         }
-        (state, None) => format!("advisory data {}", view::freshness(state)),
+        (state, None) => format!("advisory data {}", words::freshness(state)),
     };
     let took = report.night.ended.map_or_else(String::new, |ended| {
         let ms = (ended - report.night.started).num_milliseconds().max(0) as u64;
-        format!(" · took {}", view::took(ms))
+        format!(" · took {}", words::took(ms))
     });
     format!("{age}{took}")
 }
@@ -181,7 +182,7 @@ fn image_row(image: &ImageResult) -> Vec<Cell> {
         number(counts.medium, Severity::Medium),
         number(counts.low, Severity::Low),
         Cell::new(if judged { others(counts) } else { String::new() }),
-        Cell::new(view::took(image.took_ms)),
+        Cell::new(words::took(image.took_ms)),
     ]
 }
 
