@@ -61,7 +61,8 @@ start_docker() {
     [ "$(id -u)" = 0 ] || die "no Docker daemon answers, and starting one needs root"
     say "starting dockerd"
     # A stale pid file of a machine that went down would keep the daemon from starting.
-    if [ -s /var/run/docker.pid ] && ! kill -0 "$(cat /var/run/docker.pid)" 2>/dev/null; then
+    if [ -s /var/run/docker.pid ] \
+        && [ "$(cat "/proc/$(cat /var/run/docker.pid)/comm" 2>/dev/null)" != dockerd ]; then
         rm -f /var/run/docker.pid
     fi
     local bridge=()
