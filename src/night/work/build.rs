@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::Error;
+use tokio::sync::SemaphorePermit;
+
 use super::super::prepare::referenced;
 use super::{Failure, Step, Work};
 use crate::build::{self, Daemon, FetchSettings, Fetched};
@@ -30,12 +32,14 @@ impl Work<'_> {
         })
     }
 
-    /// A build of tonight: the one an interrupted process finished, or a new one.
+    /// A build of tonight: the one an interrupted process finished, or a new one; `turn` is
+    /// given back when the daemon is done.
     pub(super) async fn built(
         &self,
         planned: &Planned,
         image: &ImageSource,
         parents: &BTreeMap<String, String>,
+        turn: SemaphorePermit<'_>,
     ) -> Result<Step<BuiltMark>, Error> {
         if let Some(mark) = self.prepared.built.get(&planned.name)
             && matches!(self.prepared.daemon.inspect(&mark.id).await, Ok(Some(_)))
@@ -60,9 +64,10 @@ impl Work<'_> {
         if matches!(&ended, Err(error) if error.transient()) && self.daemon_is_back().await {
             ended = daemon.build(&job, &progress, &self.ctx.cancel).await;
         }
+        drop(turn);
         match ended {
             Ok(BuildEnd::Built(built)) => {
-                let log = self.ctx.blobs.put(built.log.as_bytes())?;
+                let log = self.put(built.log.into_bytes()).await?;
                 let (id, size, took_ms) = (built.id, built.size, built.took_ms);
                 let mark = BuiltMark { id, size, log: Some(log), took_ms };
                 self.ctx.store.mark_built(&self.night.id, &planned.name, &mark).await?;

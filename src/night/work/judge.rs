@@ -76,7 +76,7 @@ impl Work<'_> {
             unassessed: &unassessed,
             now: self.night.started,
         });
-        let sbom = self.ctx.blobs.put(self.sbom(planned, &inventory)?.as_bytes())?;
+        let sbom = self.put(self.sbom(planned, &inventory)?.into_bytes()).await?;
         Ok(Step::Went(Judged { inventory, verdict, unassessed, sbom }))
     }
 

@@ -78,10 +78,12 @@ impl<'a> Work<'a> {
         let image = self.prepared.images.get(&planned.name);
         let built = match (image, planned.reuse) {
             (None, _) => Step::Failed(Failure::new("source", "its folder is gone from the commit")),
-            (Some(_), true) => self.reuse(planned).await?,
-            (Some(image), false) => self.built(planned, image, &parents).await?,
+            (Some(_), true) => {
+                drop(turn);
+                self.reuse(planned).await?
+            }
+            (Some(image), false) => self.built(planned, image, &parents, turn).await?,
         };
-        drop(turn);
         let built = match built {
             Step::Went(built) => built,
             Step::Failed(failure) => {
@@ -105,6 +107,12 @@ impl<'a> Work<'a> {
         result.took_ms = began.elapsed().as_millis() as u64;
         let result = self.record(planned, result, judged).await?;
         Ok((result, Some(built.id)))
+    }
+
+    /// Stores content, which waits for the disk, without holding up the other images.
+    async fn put(&self, content: Vec<u8>) -> Result<String, Error> {
+        let blobs = self.ctx.blobs.clone();
+        Ok(tokio::task::spawn_blocking(move || blobs.put(&content)).await??)
     }
 
     async fn turn<'s>(&self, of: &'s Semaphore) -> Result<SemaphorePermit<'s>, Error> {

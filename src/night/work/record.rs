@@ -62,7 +62,7 @@ impl Work<'_> {
         result.error = Some(failure.error);
         result.took_ms = began.elapsed().as_millis() as u64;
         if let Some(log) = failure.log {
-            result.log = Some(self.ctx.blobs.put(log.as_bytes())?);
+            result.log = Some(self.put(log.into_bytes()).await?);
         }
         let image = self.prepared.images.get(&result.name);
         let warnings = image.map(|image| warnings(&image.violations)).unwrap_or_default();
