@@ -255,14 +255,21 @@ fn all_shapes_of_an_image_give_the_same_inventory() {
 fn files_and_layout_folders_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let layers = [debian().end()];
-    let expected = read(&legacy(&layers)).packages;
+    let saved = read(&legacy(&layers));
+    let expected = saved.packages;
     let limits = Limits::default();
     let plain = folder.path().join("image.tar");
-    for bytes in [legacy(&layers), gzip(&legacy(&layers)), zst(&oci(&layers, &layers))] {
+    let unnamed = plain.display().to_string();
+    let archives = [
+        (legacy(&layers), &saved.target),
+        (gzip(&legacy(&layers)), &saved.target),
+        (zst(&oci(&layers, &layers)), &unnamed),
+    ];
+    for (bytes, target) in archives {
         std::fs::write(&plain, bytes).unwrap();
         let inventory = file(&plain, &limits, &nothing).unwrap();
         assert_eq!(inventory.packages, expected);
-        assert_eq!(inventory.target, plain.display().to_string());
+        assert_eq!(&inventory.target, target);
     }
     let layout = folder.path().join("layout");
     std::fs::create_dir_all(layout.join("blobs/sha256")).unwrap();
