@@ -45,8 +45,9 @@
 //! 3. [`build`] fetches its declared resources by checksum, pins its bases in the Dockerfile, streams a
 //!    reproducible context to the daemon and tags the result `….held`. The image's id is written down
 //!    at once, so that a kill after this point costs no second build.
-//! 4. [`inventory`] reads the image's layers as a stream; each regular file passes the secret rules of
-//!    [`scan`] on its way.
+//! 4. [`inventory`] reads the image's layers, in the daemon's own folders where it is local and permits
+//!    that, else as a stream; layers that another image of the night had are not read again. Each
+//!    regular file passes the secret rules of [`scan`] on its way.
 //! 5. [`scan`] matches the packages with the index and checks configuration and files.
 //! 6. [`judge`] applies statements (VEX), score and policy: *released*, *held* or, where the last build
 //!    stands, *reused*. Only a released image gets its published tags.
@@ -84,7 +85,7 @@
 //! - **An image check**: `scan/checks.rs`; the id starts with `check.`.
 //! - **A policy rule**: a key in [`model::pipeline::Policy`], its evaluation in `judge/policy.rs`, a row
 //!   in `ops/docs/configuration.md` (a test asks for it).
-//! - **A mail or page**: a folder under `templates/`, its data in `report/view.rs`.
+//! - **A mail or page**: a folder under `templates/`, its data in `report/view/`.
 //! - **A table or column**: a new file in `migrations/` in the portable subset that the head of the
 //!   first one names, the statements in `src/store/`, and a case in `store/tests` that runs on SQLite
 //!   and on PostgreSQL.

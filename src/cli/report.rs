@@ -56,7 +56,9 @@ pub async fn run(config: &Config, args: Args) -> anyhow::Result<Exit> {
     }
     if args.to.is_some() {
         let now = config.clock.now();
-        let mail = night::addressed(&pipeline, &mailing, &blobs, &assembled, now, 1)?;
+        // Asked for by hand, it is a new message, however often the night was mailed before.
+        let revision = now.timestamp() as u32;
+        let mail = night::addressed(&pipeline, &mailing, &blobs, &assembled, now, revision)?;
         store.enqueue(std::slice::from_ref(&mail)).await?;
         let transport = setup::transport(config)?;
         let sent = night::deliver(&store, &blobs, &transport, &mailing, config.clock).await?;
