@@ -98,11 +98,17 @@ debian_base() {
         need mmdebstrap
         say "making a $state Debian base"
         local mirror security
-        mirror=$(apt_address bookworm) || die "apt knows no Debian mirror"
-        security=$(apt_address bookworm-security) || die "apt knows no security mirror"
+        # A mirror of the machine's own release carries Debian 12 too.
+        local own
+        own=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
+        mirror=$(apt_address bookworm || apt_address "$own") \
+            || die "apt knows no Debian mirror; add one to its sources"
+        security=$(apt_address bookworm-security || apt_address "$own-security") || security=
         local lines=("deb $mirror bookworm main")
-        [ "$state" = fresh ] && lines+=("deb $mirror bookworm-updates main"
-            "deb $security bookworm-security main")
+        if [ "$state" = fresh ]; then
+            [ -n "$security" ] || die "apt knows no security mirror; add one to its sources"
+            lines+=("deb $mirror bookworm-updates main" "deb $security bookworm-security main")
+        fi
         SOURCE_DATE_EPOCH=0 mmdebstrap --variant=minbase --quiet bookworm "$tar.part" "${lines[@]}" \
             >"$run_dir/mmdebstrap-$state.log" 2>&1 \
             || die "cannot make the $state base; see $run_dir/mmdebstrap-$state.log"
