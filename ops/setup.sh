@@ -109,7 +109,7 @@ debian_base() {
             [ -n "$security" ] || die "apt knows no security mirror; add one to its sources"
             lines+=("deb $mirror bookworm-updates main" "deb $security bookworm-security main")
         fi
-        SOURCE_DATE_EPOCH=0 mmdebstrap --variant=minbase --quiet bookworm "$tar.part" "${lines[@]}" \
+        SOURCE_DATE_EPOCH=0 mmdebstrap --variant=minbase --format=tar --quiet bookworm "$tar.part" "${lines[@]}" \
             >"$run_dir/mmdebstrap-$state.log" 2>&1 \
             || die "cannot make the $state base; see $run_dir/mmdebstrap-$state.log"
         mv "$tar.part" "$tar"
