@@ -277,6 +277,31 @@ async fn cut_off<F: Future>(future: F, polls: usize) -> bool {
     false
 }
 
+/// The rows of an image once a statement that was cut off has come to rest: its end, and its
+/// findings, components and judgements.
+async fn settled(ledger: &Ledger, image: &str) -> (i64, (i64, i64, i64)) {
+    let count = async || {
+        let ended = format!("night_images WHERE image = '{image}' AND outcome IS NOT NULL");
+        let of = |table: &str| format!("{table} WHERE image = '{image}'");
+        let rest = (
+            ledger.count(&of("findings")).await,
+            ledger.count(&of("components")).await,
+            ledger.count(&of("judgements")).await,
+        );
+        (ledger.count(&ended).await, rest)
+    };
+    let mut last = count().await;
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let now = count().await;
+        if now == last {
+            break;
+        }
+        last = now;
+    }
+    last
+}
+
 pub async fn a_transaction_cut_off_anywhere_leaves_nothing_half(ledger: &Ledger) {
     let names: Vec<String> = (0..60).map(|n| format!("image-{n:02}")).collect();
     let all: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -287,14 +312,8 @@ pub async fn a_transaction_cut_off_anywhere_leaves_nothing_half(ledger: &Ledger)
     for (polls, name) in names.iter().enumerate() {
         let end = judged(name, 1, &verdict, &inventory);
         let finished = cut_off(ledger.store.finish_image("n1", &end), polls).await;
-        let ended = format!("night_images WHERE image = '{name}' AND outcome IS NOT NULL");
-        let (ended, findings, components, judgements) = (
-            ledger.count(&ended).await,
-            ledger.count(&format!("findings WHERE image = '{name}'")).await,
-            ledger.count(&format!("components WHERE image = '{name}'")).await,
-            ledger.count(&format!("judgements WHERE image = '{name}'")).await,
-        );
-        assert_eq!((findings, components, judgements), (2 * ended, ended, ended), "{polls} polls");
+        let (ended, rest) = settled(ledger, name).await;
+        assert_eq!(rest, (2 * ended, ended, ended), "{polls} polls");
         assert!(!finished || ended == 1, "{polls} polls: told to be done, but is not");
         cut += i64::from(ended == 0);
         // The ledger goes on as if nothing had happened.

@@ -69,7 +69,7 @@ fn a_wrong_call_is_64() {
 fn unknown_keys_are_refused_with_the_nearest_known_one() {
     let world = world();
     let refused = |words: &[&str]| {
-        let done = world.midwatch(&["history", "p"]).exits(1);
+        let done = world.midwatch(&["history", "p"]).exits(64);
         for word in words {
             assert!(done.stderr.contains(word), "no {word:?} in {}", done.stderr);
         }
@@ -95,7 +95,7 @@ fn unknown_keys_are_refused_with_the_nearest_known_one() {
     world.write("midwatch.toml", "[mail]\nform = \"a@example.org\"\n");
     refused(&["midwatch.toml", "did you mean `from`?"]);
     world.write("midwatch.toml", "");
-    let done = world.midwatch(&["history", "q"]).exits(1);
+    let done = world.midwatch(&["history", "q"]).exits(64);
     assert!(done.stderr.contains("known here: p"), "{}", done.stderr);
 }
 
@@ -137,7 +137,7 @@ fn vercmp_answers_line_by_line() {
     assert_eq!(ask("PyPI", "1.0.dev1 1.0a1\n1.0 1.0.0\n"), (0, "<\n=\n".into()));
     assert_eq!(ask("npm", "1.0.0-alpha 1.0.0\n"), (0, "<\n".into()));
     assert_eq!(ask("dpkg", "1.0\n\n1 2 3\n1 2\n"), (2, "?\n?\n?\n<\n".into()));
-    assert_eq!(ask("COBOL", "1 2\n").0, 1);
+    assert_eq!(ask("COBOL", "1 2\n").0, 64);
 }
 
 #[test]

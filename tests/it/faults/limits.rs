@@ -9,14 +9,14 @@ fn a_build_ends_at_its_time_limit() {
         let Some(world) = sleepers(&["slow", "good"]) else { return };
         world.write("in/slow", nap);
         world.pipeline(&format!(
-            "jobs = 1\nbuilder = \"{builder}\"\ntime-limit = \"4s\"\n\
+            "jobs = 1\nbuilder = \"{builder}\"\ntime-limit = \"15s\"\n\
              [build.mirrors]\n\"http://inputs.test/\" = \"file://{{here}}/in/\"\n"
         ));
         let night = world.midwatch(&["run", "p", "--json"]).exits(2).json();
         let slow = image(&night, "test/slow");
         assert_eq!((&slow["outcome"], &slow["stage"]), (&"failed".into(), &"time-limit".into()));
         let error = slow["error"].as_str().unwrap();
-        assert!(error.starts_with("not done after 4 s at "), "{error}");
+        assert!(error.starts_with("not done after 15 s at "), "{error}");
         assert!(error.contains("sleep $(cat /wait)"), "the step it hung in: {error}");
         assert_eq!(image(&night, "test/good")["outcome"], "released");
         world.until("the daemon's work is ended", 10, || (!sleeping(nap)).then_some(()));
