@@ -83,12 +83,13 @@ start_docker() {
 }
 
 # stop_docker: only the daemon that start_docker started.
-stop_docker() {
-    [ -n "${docker_pid:-}" ] || return 0
-    kill "$docker_pid" 2>/dev/null || return 0
+stop_docker() { stop "${docker_pid:-}"; docker_pid=; }
+
+# stop PID: ends a process and waits for it; nothing where there is none.
+stop() {
+    [ -n "$1" ] && kill "$1" 2>/dev/null || return 0
     local i
-    for i in $(seq 40); do kill -0 "$docker_pid" 2>/dev/null || break; sleep 0.5; done
-    docker_pid=
+    for i in $(seq 40); do kill -0 "$1" 2>/dev/null || break; sleep 0.5; done
 }
 
 # debian_base REFERENCE stale|fresh: a Debian 12 base, as main alone ships it or with its security suite.
@@ -156,10 +157,4 @@ start_current_engine() {
     say "the current Docker Engine does not start; see $run_dir/dockerd-current.log"
 }
 
-stop_current_engine() {
-    [ -n "${current_pid:-}" ] || return 0
-    kill "$current_pid" 2>/dev/null || return 0
-    local i
-    for i in $(seq 40); do kill -0 "$current_pid" 2>/dev/null || break; sleep 0.5; done
-    current_pid=
-}
+stop_current_engine() { stop "${current_pid:-}"; current_pid=; }

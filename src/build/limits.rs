@@ -5,26 +5,19 @@
 //! (seen on 20.10 and on API 1.56), its containers run below `/docker/buildkit` without bounds.
 
 use super::Daemon;
-use crate::model::build::{BuildJob, Builder};
+use crate::model::build::{BuildJob, Builder, Limits};
 
 /// Length of the processor accounting period, in microseconds; the kernel's default.
 const PERIOD_US: u64 = 100_000;
 
 impl Daemon {
-    /// Whether memory and processor limits hold for builds with this builder.
-    pub fn limits_honoured(&self, builder: Builder) -> bool {
-        builder == Builder::Classic
-    }
-
-    /// What to tell people when `job` asks for limits that cannot be applied.
-    pub fn limits_gap(&self, job: &BuildJob) -> Option<String> {
-        let asked = job.limits.memory.is_some() || job.limits.milli_cpus.is_some();
-        (asked && !self.limits_honoured(job.builder)).then(|| {
-            format!(
-                "memory and processor limits of {} do not hold: the daemon's BuildKit takes none; \
-                 set build.builder = \"classic\" to enforce them",
-                job.image
-            )
+    /// What to tell people when a build by `builder` asks for `limits` that cannot be applied.
+    pub fn limits_gap(&self, builder: Builder, limits: &Limits) -> Option<String> {
+        let asked = limits.memory.is_some() || limits.milli_cpus.is_some();
+        (asked && builder != Builder::Classic).then(|| {
+            "build.memory and build.cpus do not hold: the daemon's BuildKit takes no limits; \
+             build.builder = \"classic\" enforces them"
+                .into()
         })
     }
 }

@@ -300,7 +300,7 @@ async fn the_classic_builder_builds_fails_and_keeps_its_limits() {
                 end.log
             );
         }
-        assert!(daemon.limits_gap(&job).is_none());
+        assert!(daemon.limits_gap(job.builder, &job.limits).is_none());
         for tag in &job.tags {
             assert_eq!(daemon.inspect(tag).await.unwrap().unwrap().id, end.id);
         }
@@ -387,9 +387,9 @@ async fn limits_that_do_not_hold_are_said_out_loud() {
     for daemon in daemons().await {
         let dir = tempfile::tempdir().unwrap();
         let mut job = job(dir.path(), "FROM scratch\n");
-        assert_eq!(daemon.limits_gap(&job), None);
+        assert_eq!(daemon.limits_gap(job.builder, &job.limits), None);
         job.limits.memory = Some(1 << 30);
-        assert!(daemon.limits_gap(&job).unwrap().contains("BuildKit"));
+        assert!(daemon.limits_gap(job.builder, &job.limits).unwrap().contains("BuildKit"));
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::build::Builder;
+use super::build::{Builder, Limits};
 use super::size::Size;
 use super::span::Span;
 
@@ -138,6 +138,18 @@ pub struct BuildSpec {
     pub credentials: BTreeMap<String, String>,
     /// Images of the last nights whose untagged builds are kept.
     pub keep_nights: u32,
+}
+
+impl BuildSpec {
+    /// The bounds of one build.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            time: self.time_limit.0,
+            memory: self.memory.map(|size| size.0),
+            milli_cpus: self.cpus.map(|cpus| (cpus * 1000.0) as u64),
+            log_bytes: self.log_limit.0 as usize,
+        }
+    }
 }
 
 impl Default for BuildSpec {

@@ -141,7 +141,8 @@ pub(super) async fn prepare(
         Start::Scheduled { notes } => notes.clone(),
         _ => Vec::new(),
     };
-    remarks.extend(unlimited(ctx, &daemon));
+    let build = &ctx.pipeline.build;
+    remarks.extend(daemon.limits_gap(build.builder, &build.limits()));
     let (plan, pins, broken) = match unfinished.and_then(|unfinished| unfinished.plan.clone()) {
         Some(plan) => {
             let unfinished = unfinished.map(|it| (it.pins.clone(), it.broken.clone()));
@@ -248,17 +249,6 @@ fn refusal(ctx: &Context, feeds: &NightFeeds) -> String {
               `midwatch feeds import`"
             .into(),
     }
-}
-
-/// Limits that the pipeline asks for and this builder does not apply are said out loud.
-fn unlimited(ctx: &Context, daemon: &Daemon) -> Option<String> {
-    let build = &ctx.pipeline.build;
-    let asked = build.memory.is_some() || build.cpus.is_some();
-    (asked && !daemon.limits_honoured(build.builder)).then(|| {
-        "build.memory and build.cpus do not hold: the daemon's BuildKit takes no limits; \
-         build.builder = \"classic\" enforces them"
-            .into()
-    })
 }
 
 async fn fetch_source(

@@ -9,7 +9,7 @@ use tokio::sync::SemaphorePermit;
 use super::super::prepare::referenced;
 use super::{Failure, Step, Work};
 use crate::build::{self, Daemon, FetchSettings, Fetched};
-use crate::model::build::{BuildEnd, BuildJob, Limits};
+use crate::model::build::{BuildEnd, BuildJob};
 use crate::model::manifest::{Resource, ResourceKind};
 use crate::model::night::NightKind;
 use crate::model::pipeline::Cache;
@@ -188,12 +188,7 @@ impl Work<'_> {
             network: spec.network.clone(),
             builder: spec.builder,
             cache: self.cache(planned),
-            limits: Limits {
-                time: spec.time_limit.0,
-                memory: spec.memory.map(|size| size.0),
-                milli_cpus: spec.cpus.map(|cpus| (cpus * 1000.0) as u64),
-                log_bytes: spec.log_limit.0 as usize,
-            },
+            limits: spec.limits(),
         }))
     }
 
